@@ -1,0 +1,57 @@
+# Sourced by the other scripts: brings up what they run in, from nothing but python3 (3.11+, with venv).
+#   .tools/uv        uv, in an environment of its own
+#   .venv            auditseal, with the locked requirements a script asks for
+#   .tools/NAME      a further tool, apart from the product's own dependencies
+# shellcheck shell=bash
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1 UV_NO_CONFIG=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+unset VIRTUAL_ENV PYTHONPATH PYTHONHOME
+
+say() { printf '%s\n' "$*" >&2; }
+die() { say "$1"; exit "${2:-2}"; }
+
+find_python() {
+    local candidate
+    for candidate in "${AUDITSEAL_PYTHON:-}" python3 python3.13 python3.12 python3.11; do
+        [ -n "$candidate" ] || continue
+        if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            command -v "$candidate"
+            return
+        fi
+    done
+    die "auditseal needs Python 3.11 or later with its venv module (on Debian: apt-get install python3-venv)"
+}
+
+# An environment is current when it was made from these very requirements.
+stamp() { cat "$@" pyproject.toml | cksum | tr ' ' '-'; }
+is_current() { [ "$(cat "$1/.stamp" 2>/dev/null || true)" = "$2" ]; }
+
+need_uv() {
+    local want
+    want=$(stamp requirements/bootstrap.txt)
+    is_current .tools/uv "$want" && return
+    say "setting up uv in .tools/uv"
+    rm -rf .tools/uv
+    "$(find_python)" -m venv .tools/uv
+    .tools/uv/bin/python -m pip install --quiet --require-hashes -r requirements/bootstrap.txt
+    printf '%s' "$want" >.tools/uv/.stamp
+}
+
+# need_env FOLDER REQUIREMENTS...: an environment with exactly these hash-pinned requirements.
+need_env() {
+    local folder=$1 want
+    shift
+    want=$(stamp "$@")
+    is_current "$folder" "$want" && return
+    need_uv
+    say "setting up $folder from $*"
+    [ -x "$folder/bin/python" ] || .tools/uv/bin/uv venv --quiet --python "$(find_python)" "$folder"
+    .tools/uv/bin/uv pip sync --quiet --require-hashes --python "$folder/bin/python" "$@"
+    if [ "$folder" = .venv ]; then
+        .tools/uv/bin/uv pip install --quiet --no-deps --python "$folder/bin/python" --editable .
+    fi
+    printf '%s' "$want" >"$folder/.stamp"
+}
+
+need_emulator() { need_env .tools/emulator requirements/emulator.txt; }

@@ -1,0 +1,1 @@
+"""auditseal: a tamper-evident audit log, chained by hash and signed by AWS KMS, that anybody can verify offline."""

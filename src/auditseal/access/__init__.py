@@ -1,0 +1,1 @@
+"""IAM and key policies: generate, lint, evaluate, check."""

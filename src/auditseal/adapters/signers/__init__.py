@@ -1,0 +1,1 @@
+"""Signers: local keys and AWS KMS."""

@@ -1,0 +1,1 @@
+"""Stores and other sources of entries."""

@@ -1,0 +1,1 @@
+"""Settings: flag, environment and file become frozen, checked values."""

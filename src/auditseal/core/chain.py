@@ -1,0 +1,92 @@
+"""Entries and the hash chain: how one follows another, and how runs of them join.
+
+A `Run` is a stretch of entries that were checked against each other and nothing else, so that a log can be cut
+anywhere, its runs checked in any order on any machine, and the results joined.
+
+Source: `docs/spec/entry.md`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from auditseal.core.event import EntryHash, Micros, StreamName, format_time
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from auditseal.core.event import Draft
+
+HASH_BYTES: Final = 32
+NO_HASH: Final = EntryHash(b"")
+"""The `prev_hash` of seq 0."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A chained event: what is stored, and never changed."""
+
+    stream: StreamName
+    seq: int
+    id: str
+    time: str
+    type: str
+    actor: str | None
+    body: bytes
+    prev_hash: EntryHash
+    hash: EntryHash
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """The last entry of a stream.
+
+    Attributes:
+        seq: its number; -1 for a stream without entries.
+        hash: its hash; empty without entries.
+        time: its time; "" without entries.
+    """
+
+    stream: StreamName
+    seq: int = -1
+    hash: EntryHash = NO_HASH
+    time: str = ""
+
+
+def entry_hash(body: bytes, prev_hash: bytes) -> EntryHash:
+    """SHA-256(body || prev_hash): 32 bytes."""
+    return EntryHash(hashlib.sha256(body + prev_hash).digest())
+
+
+def extend(head: Head, drafts: Iterable[Draft], now: Micros) -> list[Entry]:
+    """The entries of the drafts, in their order, after `head`.
+
+    Args:
+        head: the last entry of the drafts' stream.
+        drafts: all of that stream.
+        now: the clock; where it stands before the head's time, the head's time is kept.
+    """
+    time = max(format_time(now), head.time)
+    seq, prev_hash = head.seq, head.hash
+    entries = []
+    for draft in drafts:
+        seq += 1
+        body = draft.body(seq, time)
+        hash_ = entry_hash(body, prev_hash)
+        entries.append(
+            Entry(
+                stream=draft.stream,
+                seq=seq,
+                id=draft.id,
+                time=time,
+                type=draft.type,
+                actor=draft.actor,
+                body=body,
+                prev_hash=prev_hash,
+                hash=hash_,
+            )
+        )
+        prev_hash = hash_
+    return entries

@@ -1,0 +1,331 @@
+"""Events and their bodies: what happened, and the canonical bytes that are hashed.
+
+An `Event` becomes a `Draft` (checked, and canonical but for its place), and a draft becomes a body once its place in
+the stream is known. The split keeps the work under a writer's lock to joining strings.
+
+Source: `docs/spec/body.md`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, Literal, NewType
+from uuid import UUID
+
+import orjson
+
+from auditseal.core.canonical import MAX_BYTES, MAX_DEPTH, canonicalize
+from auditseal.errors import CanonicalError, InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+StreamName = NewType("StreamName", str)
+"""1 to 128 of `a-z 0-9 . _ / -`."""
+EntryHash = NewType("EntryHash", bytes)
+"""32 bytes, SHA-256; empty where there is no entry before."""
+Micros = NewType("Micros", int)
+"""Microseconds since 1970-01-01T00:00:00Z."""
+
+BODY_VERSION: Final = 1
+BODY_MEMBERS: Final = ("actor", "context", "id", "payload", "seq", "stream", "time", "type", "v")
+"""In canonical order; `context` may be left out."""
+RESERVED_TYPES: Final = "auditseal."
+"""Types with this prefix are the log's own statements about itself."""
+
+_STREAM: Final = re.compile(r"[a-z0-9._/-]{1,128}", re.ASCII)
+_NAME: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,256}")
+_TIME: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.(\d{6})Z", re.ASCII)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a body may measure.
+
+    Attributes:
+        max_body_bytes: of the whole canonical body.
+        max_depth: how many containers may stand in one another in payload and context.
+    """
+
+    max_body_bytes: int = MAX_BYTES
+    max_depth: int = MAX_DEPTH
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """What happened, as the caller says it; where and when it stands in the log is the log's to say.
+
+    Attributes:
+        type: 1 to 256 characters without control characters, such as `agent.spawned`.
+        payload: a JSON object.
+        actor: who did it, like `type`; None where nobody did.
+        stream: the chain it belongs to.
+        id: a UUID that makes a retry safe; the log gives a version 7 where there is none.
+        context: a JSON object about the recording: trace id, request id, source address.
+    """
+
+    type: str
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    actor: str | None = None
+    stream: str = "default"
+    id: str | None = None
+    context: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A checked event whose body lacks only seq and time.
+
+    Attributes:
+        stream, id, type, actor: as in the event.
+        before_seq: the canonical bytes of the body up to the value of `seq`.
+        before_time: those between the values of `seq` and `time`.
+        after_time: those that follow.
+    """
+
+    stream: StreamName
+    id: str
+    type: str
+    actor: str | None
+    before_seq: bytes
+    before_time: bytes
+    after_time: bytes
+
+    def body(self, seq: int, time: str) -> bytes:
+        """The canonical body at this place; `time` as `format_time` gives it."""
+        return b'%b%d%b"%b"%b' % (
+            self.before_seq,
+            seq,
+            self.before_time,
+            time.encode(),
+            self.after_time,
+        )
+
+    def says_the_same_as(self, body: bytes) -> bool:
+        """Whether a stored body holds this very event: a retry, and not another event under a used id."""
+        try:
+            place = parse_body(body)
+        except InputError:
+            return False
+        return self.body(place.seq, place.time) == body
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """The members of a stored body."""
+
+    stream: str
+    seq: int
+    id: str
+    time: str
+    type: str
+    actor: str | None
+    payload: dict[str, Any]
+    context: dict[str, Any] | None = None
+    v: int = BODY_VERSION
+
+
+def check_stream(name: object) -> StreamName:
+    """The name, if it is one.
+
+    Raises:
+        InputError: empty, longer than 128, or with other characters than `a-z 0-9 . _ / -`.
+    """
+    if not isinstance(name, str) or not _STREAM.fullmatch(name):
+        raise InputError(f"{str(name)[:140]!r} is not a stream name: use 1 to 128 of a-z 0-9 . _ / -")
+    return StreamName(name)
+
+
+def check_id(text: object) -> str:
+    """The UUID in its usual lower-case form.
+
+    Raises:
+        InputError: anything else, braces and `urn:uuid:` among it.
+    """
+    try:
+        plain = str(UUID(text)) if isinstance(text, str) else None
+    except ValueError:
+        plain = None
+    if plain is None or plain != str(text).lower():
+        raise InputError(f"the event id {str(text)[:60]!r} is not a UUID such as 01936f5e-…")
+    return plain
+
+
+def make_draft(event: Event, *, new_id: str, limits: Limits) -> Draft:
+    """Checks an event and brings it into canonical form.
+
+    Args:
+        event: as the caller gave it.
+        new_id: the id for an event that has none.
+        limits: what the body may measure.
+
+    Raises:
+        InputError: a member is not what `Event` asks for.
+        CanonicalError: payload or context has no canonical form, or the body is too large.
+    """
+    stream = check_stream(event.stream)
+    id_ = check_id(event.id) if event.id is not None else new_id
+    check_name("type", event.type)
+    if event.actor is not None:
+        check_name("actor", event.actor)
+    payload = _object("payload", event.payload, limits)
+    context = b""
+    if event.context is not None:
+        context = b',"context":' + _object("context", event.context, limits)
+    before_seq = b'{"actor":%b%b,"id":"%b","payload":%b,"seq":' % (
+        _text(event.actor),
+        context,
+        id_.encode(),
+        payload,
+    )
+    before_time = b',"stream":"%b","time":' % stream.encode()
+    after_time = b',"type":%b,"v":%d}' % (_text(event.type), BODY_VERSION)
+    size = len(before_seq) + len(before_time) + len(after_time) + 48
+    if size > limits.max_body_bytes:
+        raise CanonicalError(
+            "too-large",
+            f"the event takes {size} bytes; at most {limits.max_body_bytes} are allowed: "
+            "store the bulk elsewhere and record its hash",
+        )
+    return Draft(
+        stream=stream,
+        id=id_,
+        type=event.type,
+        actor=event.actor,
+        before_seq=before_seq,
+        before_time=before_time,
+        after_time=after_time,
+    )
+
+
+def check_name(member: str, text: object) -> None:
+    """Refuses a `type` or `actor` that is not 1 to 256 characters without control characters.
+
+    Raises:
+        InputError: names the member.
+    """
+    if not isinstance(text, str) or not _NAME.fullmatch(text):
+        raise InputError(f"{member} must be 1 to 256 characters without control characters")
+
+
+def _text(text: str | None) -> bytes:
+    return canonicalize(text)
+
+
+def _object(member: str, value: Any, limits: Limits) -> bytes:
+    if type(value) is not dict:
+        raise InputError(f"{member} must be a JSON object, not {type(value).__name__}")
+    try:
+        return canonicalize(value, max_depth=limits.max_depth, max_bytes=limits.max_body_bytes)
+    except CanonicalError as error:
+        raise CanonicalError(error.reason, f"{member}: {error}") from None
+
+
+def parse_body(body: bytes) -> Body:
+    """Reads a stored body, leniently in form and strictly in content; whether it is canonical is asked elsewhere.
+
+    Raises:
+        InputError: not a JSON object, or a member is missing, of another type, or unknown.
+    """
+    try:
+        members = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise InputError("the body is not JSON") from None
+    return body_from(members)
+
+
+def body_from(members: Any) -> Body:
+    """The body of parsed members.
+
+    Raises:
+        InputError: as `parse_body`.
+    """
+    if type(members) is not dict:
+        raise InputError("the body is not a JSON object")
+    version = members.get("v")
+    if version != BODY_VERSION or type(version) is not int:
+        raise InputError(f"the body's version is {str(version)[:20]}; this program reads {BODY_VERSION}")
+    allowed = BODY_MEMBERS if "context" in members else _MEMBERS_WITHOUT_CONTEXT
+    if len(members) != len(allowed) or not all(type(members.get(name)) in _TYPES[name] for name in allowed):
+        raise InputError("the body's members are not those of the format")
+    body = Body(**members)
+    if not _TIME.fullmatch(body.time):
+        raise InputError(f"the body's time is {body.time[:40]!r}, not a time such as 2026-07-01T00:00:03.000120Z")
+    return body
+
+
+_MEMBERS_WITHOUT_CONTEXT: Final = tuple(name for name in BODY_MEMBERS if name != "context")
+_TYPES: Final[dict[str, tuple[type, ...]]] = {
+    "actor": (str, type(None)),
+    "context": (dict,),
+    "id": (str,),
+    "payload": (dict,),
+    "seq": (int,),
+    "stream": (str,),
+    "time": (str,),
+    "type": (str,),
+    "v": (int,),
+}
+
+
+def format_time(micros: Micros) -> str:
+    """RFC 3339 in UTC with six decimals, such as `2026-07-01T00:00:03.000120Z`.
+
+    Raises:
+        InputError: outside the years 1970 to 9999.
+    """
+    seconds, rest = divmod(micros, 1_000_000)
+    try:
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:06d}Z"
+    except (ValueError, OverflowError, OSError):
+        raise InputError(f"{micros} µs is no time between the years 1970 and 9999") from None
+
+
+def parse_time(text: str) -> Micros:
+    """The inverse of `format_time`, for exactly its form.
+
+    Raises:
+        InputError: another form, or no such date.
+    """
+    if not _TIME.fullmatch(text):
+        raise InputError(f"{text[:40]!r} is not a time such as 2026-07-01T00:00:03.000120Z")
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise InputError(f"{text[:40]!r} is not a date that exists") from None
+    return Micros((moment - _EPOCH) // _MICROSECOND)
+
+
+Ack = Literal["signed", "durable"]
+"""What an append waits for: its signature, or only the disk."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What a caller holds after an append.
+
+    Attributes:
+        stream, seq, id, time: the entry's place.
+        hash, prev_hash: 32 bytes; `prev_hash` is empty at seq 0.
+        status: `signed`, or `pending` while the signature is due.
+        signer, algorithm, signature: of the first signature; None while pending.
+        development: whether a local key signed.
+        repeated: whether the event was already in the log under this id.
+    """
+
+    stream: str
+    seq: int
+    id: str
+    time: str
+    hash: bytes
+    prev_hash: bytes
+    status: Literal["signed", "pending"]
+    signer: str | None = None
+    algorithm: str | None = None
+    signature: bytes | None = None
+    development: bool = False
+    repeated: bool = False

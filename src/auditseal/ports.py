@@ -1,0 +1,266 @@
+"""What the services ask of the world, as Protocols whose docstrings are the contract.
+
+Every implementation passes one contract suite (`tests/contract/`). Errors of vendors never pass: an implementation
+raises those of `auditseal.errors`, with the cause attached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from auditseal.core.algorithm import Algorithm
+from auditseal.core.chain import Entry, Head
+from auditseal.core.event import Draft, Micros
+
+Clock = Callable[[], Micros]
+"""Microseconds since the epoch, UTC."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signed:
+    """A signature as the signer gave it.
+
+    Attributes:
+        signature: raw bytes, as `docs/spec/signature.md` says for the algorithm.
+        request_id: the KMS request id, by which CloudTrail knows the call; None for a local key.
+    """
+
+    signature: bytes
+    request_id: str | None = None
+
+
+class Signer(Protocol):
+    """Signs 32-byte hashes with one key under one algorithm. Safe to call from many threads."""
+
+    @property
+    def signer_id(self) -> str:
+        """The name under which verifiers find the key: `signerId` in signers.json."""
+
+    @property
+    def algorithm(self) -> Algorithm:
+        """The one algorithm it signs with."""
+
+    @property
+    def development(self) -> bool:
+        """Whether the key is local: on this machine, not in a KMS. Shown wherever the signer shows."""
+
+    @property
+    def concurrency(self) -> int:
+        """How many calls are worth having in flight at once; 1 where signing costs only local CPU."""
+
+    def start(self) -> None:
+        """Proves that the key fits the settings, before anything is signed. Idempotent.
+
+        Raises:
+            ConfigError: usage, spec, state or algorithm do not fit; the text names the fix.
+            SignerError: the key could not be asked.
+        """
+
+    def sign(self, digest: bytes) -> Signed:
+        """Signs one hash, within the signer's own total deadline and retries.
+
+        Args:
+            digest: 32 bytes.
+
+        Raises:
+            SignerError: `retryable` says whether the same call may succeed later.
+        """
+
+    def close(self) -> None:
+        """Releases connections. Idempotent; a closed signer does not sign."""
+
+
+class MacVerifier(Protocol):
+    """Checks a MAC where only the key's holder can: through VerifyMac. Safe to call from many threads."""
+
+    def verify_mac(self, key_id: str, digest: bytes, mac: bytes) -> None:
+        """Returns if the MAC is right.
+
+        Args:
+            key_id: key id or ARN.
+            digest: the 32 bytes that were authenticated.
+            mac: 32 bytes.
+
+        Raises:
+            SignatureInvalidError: it is not.
+            SignerError: no answer, or no permission.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredSignature:
+    """A signature as it stands in a store.
+
+    Attributes:
+        signer: signerId.
+        algorithm: algorithm id, as stored.
+        signature: raw bytes; for a source that holds text, what its base64 decodes to.
+        request_id: the KMS request id of the call that made it.
+        signed_at: RFC 3339; when the signature was stored. Not signed itself.
+        malformed: why the stored form could not be read, else None.
+    """
+
+    signer: str
+    algorithm: str
+    signature: bytes
+    request_id: str | None = None
+    signed_at: str | None = None
+    malformed: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns:
+    """Copies of body members that a store keeps beside the body for queries."""
+
+    id: str | None
+    time: str | None
+    type: str | None
+    actor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredEntry:
+    """An entry as it stands in a source, right or wrong. Reading never repairs and never checks.
+
+    Attributes:
+        columns: None for a source that keeps no copies.
+        malformed: why a member could not be read at all (the member is then empty), else None.
+    """
+
+    stream: str
+    seq: int
+    body: bytes
+    prev_hash: bytes
+    hash: bytes
+    columns: Columns | None = None
+    signatures: tuple[StoredSignature, ...] = ()
+    malformed: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Appended:
+    """What became of one draft.
+
+    Attributes:
+        entry: the entry in the log: the new one, or the one that was there under the draft's id.
+        repeated: whether it was there before.
+        signatures: those of an entry that was there before.
+    """
+
+    entry: StoredEntry
+    repeated: bool = False
+    signatures: tuple[StoredSignature, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSignature:
+    """A signature to be stored for an entry."""
+
+    stream: str
+    seq: int
+    signature: StoredSignature
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryFilter:
+    """Which entries to list; what is None does not limit. Times are RFC 3339 as bodies have them."""
+
+    stream: str | None = None
+    type: str | None = None
+    actor: str | None = None
+    since: str | None = None
+    until: str | None = None
+    first_seq: int | None = None
+    last_seq: int | None = None
+    id: str | None = None
+
+
+class Source(Protocol):
+    """Anything a log can be read from."""
+
+    @property
+    def address(self) -> str:
+        """Where it is, without a password."""
+
+    def walk(self, streams: Sequence[str] | None = None) -> Iterator[StoredEntry]:
+        """All entries of the streams (None: of all), each stream's in order of seq, in constant memory.
+
+        What is there is given as it is: duplicates, gaps, entries that do not parse.
+
+        Raises:
+            StoreError: the source cannot be read on.
+        """
+
+    def count(self, streams: Sequence[str] | None = None) -> int | None:
+        """How many entries `walk` will give, where that is cheap to know; for progress only."""
+
+    def close(self) -> None:
+        """Releases what was opened. Idempotent."""
+
+
+class Store(Source, Protocol):
+    """A log that can be appended to. Safe to call from many threads; other processes may use the same store."""
+
+    def append(self, drafts: Sequence[Draft], clock: Clock) -> list[Appended]:
+        """Chains and stores the drafts in one transaction; durable (fsync) when it returns.
+
+        The heads of the drafts' streams are locked against every other writer, in this process or another, from
+        before they are read until the entries are committed: a stream can never fork. Within a stream entries take
+        the drafts' order. A draft whose id is in its stream already is not appended again: it is answered with what
+        is there, and comparing the two is the caller's part. All or nothing: on any error nothing is stored.
+
+        Raises:
+            StoreError: `retryable` where another attempt may succeed (a lock, a lost connection).
+        """
+
+    def insert(self, entries: Sequence[Entry], signatures: Sequence[NewSignature]) -> None:
+        """Stores ready entries, each of which must follow its stream's head, with signatures, in one transaction.
+
+        Raises:
+            ConflictError: an entry does not follow the head.
+            StoreError: as `append`.
+        """
+
+    def add_signatures(self, signatures: Sequence[NewSignature]) -> None:
+        """Stores signatures in one transaction. One that is there already (same entry and signer) is kept as it is.
+
+        Raises:
+            StoreError: as `append`.
+        """
+
+    def head(self, stream: str) -> Head:
+        """The last entry of a stream; seq -1 if it has none."""
+
+    def streams(self) -> list[Head]:
+        """The head of every stream, by name."""
+
+    def pending(self, *, limit: int, stream: str | None = None, before: str | None = None) -> list[StoredEntry]:
+        """Entries without a signature, oldest first.
+
+        Args:
+            limit: at most so many.
+            stream: of this stream alone.
+            before: only those whose time is before this (RFC 3339), so as to leave to other writers what they
+                are just signing.
+        """
+
+    def count_pending(self) -> int:
+        """How many entries have no signature."""
+
+    def select(self, which: EntryFilter, *, limit: int, after: tuple[str, int] | None = None) -> list[StoredEntry]:
+        """A page of entries by (stream, seq).
+
+        Args:
+            which: the filter.
+            limit: at most so many.
+            after: the (stream, seq) of the last entry of the page before.
+        """
+
+
+class Progress(Protocol):
+    """Told how far a long walk is; never affects it."""
+
+    def __call__(self, done: int, total: int | None) -> None:
+        """So many of so many entries are done; total None where it is not known."""

@@ -1,0 +1,1 @@
+"""What is done with a log: append, seal, audit, export. Over the core and the ports alone."""
