@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from auditseal.core.algorithm import Algorithm
-from auditseal.core.chain import Entry, Head
+from auditseal.core.chain import Head
+from auditseal.core.entry import Entry, StoredEntry, StoredSignature
 from auditseal.core.event import Draft, Micros
 
 Clock = Callable[[], Micros]
@@ -89,69 +90,18 @@ class MacVerifier(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredSignature:
-    """A signature as it stands in a store.
+class Appended(NamedTuple):
+    """What became of one draft: exactly one of the two is set.
+
+    A tuple for speed, since one is made for every event.
 
     Attributes:
-        signer: signerId.
-        algorithm: algorithm id, as stored.
-        signature: raw bytes; for a source that holds text, what its base64 decodes to.
-        request_id: the KMS request id of the call that made it.
-        signed_at: RFC 3339; when the signature was stored. Not signed itself.
-        malformed: why the stored form could not be read, else None.
+        new: the entry that was appended.
+        found: the entry that was there before under the draft's id, with its signatures.
     """
 
-    signer: str
-    algorithm: str
-    signature: bytes
-    request_id: str | None = None
-    signed_at: str | None = None
-    malformed: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Columns:
-    """Copies of body members that a store keeps beside the body for queries."""
-
-    id: str | None
-    time: str | None
-    type: str | None
-    actor: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredEntry:
-    """An entry as it stands in a source, right or wrong. Reading never repairs and never checks.
-
-    Attributes:
-        columns: None for a source that keeps no copies.
-        malformed: why a member could not be read at all (the member is then empty), else None.
-    """
-
-    stream: str
-    seq: int
-    body: bytes
-    prev_hash: bytes
-    hash: bytes
-    columns: Columns | None = None
-    signatures: tuple[StoredSignature, ...] = ()
-    malformed: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Appended:
-    """What became of one draft.
-
-    Attributes:
-        entry: the entry in the log: the new one, or the one that was there under the draft's id.
-        repeated: whether it was there before.
-        signatures: those of an entry that was there before.
-    """
-
-    entry: StoredEntry
-    repeated: bool = False
-    signatures: tuple[StoredSignature, ...] = ()
+    new: Entry | None
+    found: StoredEntry | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

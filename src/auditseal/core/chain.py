@@ -1,7 +1,4 @@
-"""Entries and the hash chain: how one follows another, and how runs of them join.
-
-A `Run` is a stretch of entries that were checked against each other and nothing else, so that a log can be cut
-anywhere, its runs checked in any order on any machine, and the results joined.
+"""The hash chain: how one entry follows another.
 
 Source: `docs/spec/entry.md`.
 """
@@ -12,6 +9,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from auditseal.core.entry import Entry
 from auditseal.core.event import EntryHash, Micros, StreamName, format_time
 
 if TYPE_CHECKING:
@@ -19,24 +17,8 @@ if TYPE_CHECKING:
 
     from auditseal.core.event import Draft
 
-HASH_BYTES: Final = 32
 NO_HASH: Final = EntryHash(b"")
 """The `prev_hash` of seq 0."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """A chained event: what is stored, and never changed."""
-
-    stream: StreamName
-    seq: int
-    id: str
-    time: str
-    type: str
-    actor: str | None
-    body: bytes
-    prev_hash: EntryHash
-    hash: EntryHash
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

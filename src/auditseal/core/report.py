@@ -198,12 +198,14 @@ class Report:
         streams: one summary for each stream that was read.
         findings: all of them, by place.
         checked: how many of each kind were checked, such as `entries` and `signatures`.
+        unreachable: why a remote key could not be asked, so that some signatures were not checked; else None.
     """
 
     source: str
     streams: tuple[StreamSummary, ...] = ()
     findings: tuple[Finding, ...] = ()
     checked: Mapping[str, int] = field(default_factory=dict)
+    unreachable: str | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -211,7 +213,7 @@ class Report:
         severities = {finding.severity for finding in self.findings}
         if Severity.ERROR in severities:
             return Verdict.INVALID
-        if Severity.GAP in severities or not self.checked.get("entries"):
+        if Severity.GAP in severities or self.unreachable or not self.checked.get("entries"):
             return Verdict.INCONCLUSIVE
         return Verdict.VALID
 

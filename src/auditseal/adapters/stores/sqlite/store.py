@@ -1,0 +1,297 @@
+"""The SQLite store: one connection for writing, taken by one thread at a time, and one for each reader.
+
+Source: `docs/spec/sqlite.md`; the contract is `auditseal.ports.Store`.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from auditseal.adapters.stores.sqlite import schema
+from auditseal.adapters.stores.sqlite.connection import SCHEME, errors_of, open_for_reading, open_for_writing, path_of
+from auditseal.adapters.stores.sqlite.reading import IN_ORDER, JOINED, entries_of
+from auditseal.core.chain import Head, extend
+from auditseal.core.event import EntryHash, StreamName
+from auditseal.errors import StoreError
+from auditseal.ports import Appended
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from auditseal.core.entry import Entry, StoredEntry
+    from auditseal.core.event import Draft
+    from auditseal.ports import Clock, EntryFilter, NewSignature
+
+_INSERT_ENTRY: Final = "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT_SIGNATURE: Final = "INSERT OR IGNORE INTO signatures VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_HEAD: Final = "SELECT seq, hash, time FROM entries WHERE stream = ? ORDER BY seq DESC LIMIT 1"
+_UNSIGNED: Final = (
+    "e.seq >= ifnull((SELECT seq FROM signed_below b WHERE b.stream = e.stream), 0) AND NOT EXISTS "
+    "(SELECT 1 FROM signatures s WHERE s.stream = e.stream AND s.seq = e.seq)"
+)
+# SQLite's default limit on parameters in one statement is 32,766; ids are looked up in slices.
+_LOOKUP_SLICE: Final = 500
+
+
+class SqliteStore:
+    """A log in a SQLite file (`auditseal.ports.Store`)."""
+
+    def __init__(self, address: str, *, read_only: bool = False) -> None:
+        """Opens the log.
+
+        Args:
+            address: `sqlite:///PATH`.
+            read_only: open it without the right to write.
+
+        Raises:
+            InputError: not such an address.
+            NotFoundError: no log there.
+            ConfigError: a log of another version, or another program's database.
+            StoreError: the file cannot be used.
+        """
+        self._path = path_of(address)
+        self._lock = threading.Lock()
+        self._writer: sqlite3.Connection | None = None
+        if read_only:
+            open_for_reading(self._path).close()
+        else:
+            self._writer = open_for_writing(self._path)
+
+    @staticmethod
+    def create(address: str) -> None:
+        """Creates the log, or brings an older one up to date.
+
+        Raises:
+            InputError, ConfigError, StoreError: as construction.
+        """
+        path = path_of(address)
+        if not path.parent.is_dir():
+            raise StoreError(f"the folder {path.parent} does not exist: create it first")
+        if path.exists():
+            with errors_of(path):
+                _refuse_foreign(path)
+        with errors_of(path):
+            schema.migrate(path)
+
+    @property
+    def address(self) -> str:
+        """`sqlite:///PATH`."""
+        return f"{SCHEME}{self._path}"
+
+    def append(self, drafts: Sequence[Draft], clock: Clock) -> list[Appended]:
+        """Chains and stores the drafts (`Store.append`)."""
+        with self._transaction() as connection:
+            found = _entries_by_id(connection, drafts)
+            fresh: dict[StreamName, dict[str, Draft]] = {}
+            for draft in drafts:
+                if (draft.stream, draft.id) not in found:
+                    fresh.setdefault(draft.stream, {}).setdefault(draft.id, draft)
+            made: dict[tuple[str, str], Entry] = {}
+            now = clock()
+            for stream, by_id in fresh.items():
+                entries = extend(_head(connection, stream), by_id.values(), now)
+                connection.executemany(_INSERT_ENTRY, map(_entry_row, entries))
+                for entry in entries:
+                    made[stream, entry.id] = entry
+            return [Appended(made.get(key), found.get(key)) for key in [(draft.stream, draft.id) for draft in drafts]]
+
+    def insert(self, entries: Sequence[Entry], signatures: Sequence[NewSignature]) -> None:
+        """Stores ready entries (`Store.insert`)."""
+        with self._transaction() as connection:
+            connection.executemany(_INSERT_ENTRY, map(_entry_row, entries))
+            connection.executemany(_INSERT_SIGNATURE, map(_signature_row, signatures))
+
+    def add_signatures(self, signatures: Sequence[NewSignature]) -> None:
+        """Stores signatures (`Store.add_signatures`)."""
+        with self._transaction() as connection:
+            connection.executemany(_INSERT_SIGNATURE, map(_signature_row, signatures))
+
+    def head(self, stream: str) -> Head:
+        """The last entry of a stream (`Store.head`)."""
+        with self._reader() as connection:
+            return _head(connection, StreamName(stream))
+
+    def streams(self) -> list[Head]:
+        """The head of every stream (`Store.streams`)."""
+        with self._reader() as connection:
+            return [_head(connection, StreamName(name)) for name in _stream_names(connection)]
+
+    def walk(self, streams: Sequence[str] | None = None) -> Iterator[StoredEntry]:
+        """All entries in order (`Source.walk`), of one moment: later appends are not seen."""
+        where, values = _in_streams(streams)
+        with self._reader() as connection:
+            yield from entries_of(connection.execute(JOINED + where + IN_ORDER, values))
+
+    def count(self, streams: Sequence[str] | None = None) -> int:
+        """How many entries there are (`Source.count`)."""
+        where, values = _in_streams(streams)
+        with self._reader() as connection:
+            return int(connection.execute("SELECT count(*) FROM entries e " + where, values).fetchone()[0])
+
+    def pending(self, *, limit: int, stream: str | None = None, before: str | None = None) -> list[StoredEntry]:
+        """Entries without a signature (`Store.pending`)."""
+        conditions, values = [_UNSIGNED], []
+        if stream is not None:
+            conditions.append("e.stream = ?")
+            values.append(stream)
+        if before is not None:
+            conditions.append("e.time < ?")
+            values.append(before)
+        query = JOINED + "WHERE " + " AND ".join(conditions) + IN_ORDER + " LIMIT ?"
+        with self._reader() as connection:
+            return list(entries_of(connection.execute(query, [*values, limit])))
+
+    def count_pending(self) -> int:
+        """How many entries have no signature (`Store.count_pending`)."""
+        with self._reader() as connection:
+            pending = int(connection.execute(f"SELECT count(*) FROM entries e WHERE {_UNSIGNED}").fetchone()[0])
+        if self._writer is not None:
+            self._note_signed()
+        return pending
+
+    def select(self, which: EntryFilter, *, limit: int, after: tuple[str, int] | None = None) -> list[StoredEntry]:
+        """A page of entries (`Store.select`)."""
+        conditions, values = _conditions(which)
+        if after is not None:
+            conditions.append("(e.stream, e.seq) > (?, ?)")
+            values += after
+        places = "SELECT e.rowid FROM entries e WHERE " + " AND ".join(conditions or ["1"])
+        query = f"{JOINED} WHERE e.rowid IN ({places} ORDER BY e.stream, e.seq LIMIT ?) {IN_ORDER}"
+        with self._reader() as connection:
+            return list(entries_of(connection.execute(query, [*values, limit])))
+
+    def close(self) -> None:
+        """Closes the file. Idempotent."""
+        with self._lock:
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, errors_of(self._path):
+            connection = self._writer
+            if connection is None:
+                raise StoreError(f"{self._path} is closed, or open for reading only")
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _reader(self) -> Iterator[sqlite3.Connection]:
+        connection = open_for_reading(self._path)
+        try:
+            with errors_of(self._path):
+                yield connection
+        finally:
+            connection.close()
+
+    def _note_signed(self) -> None:
+        """Moves `signed_below` up to the first entry without a signature of each stream."""
+        with self._transaction() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO signed_below SELECT stream, "
+                f"ifnull((SELECT min(e.seq) FROM entries e WHERE e.stream = n.stream AND {_UNSIGNED}), n.last + 1) "
+                "FROM (SELECT stream, max(seq) AS last FROM entries GROUP BY stream) n"
+            )
+
+
+def _refuse_foreign(path: Path) -> None:
+    import sqlite3
+
+    connection = sqlite3.connect(path)
+    try:
+        version = schema.version_of(connection)
+        has_tables = connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone()
+        if (version is None and has_tables) or (version or "") > schema.CURRENT:
+            schema.check_current(connection, path)
+    finally:
+        connection.close()
+
+
+def _head(connection: sqlite3.Connection, stream: StreamName) -> Head:
+    row = connection.execute(_HEAD, (stream,)).fetchone()
+    return Head(stream=stream) if row is None else Head(stream=stream, seq=row[0], hash=EntryHash(row[1]), time=row[2])
+
+
+def _stream_names(connection: sqlite3.Connection) -> list[str]:
+    """By skipping through the index: one look-up a stream, not one an entry."""
+    names: list[str] = []
+    query = "SELECT min(stream) FROM entries WHERE stream > ?"
+    while (name := connection.execute(query, (names[-1] if names else "",)).fetchone()[0]) is not None:
+        names.append(name)
+    return names
+
+
+def _entries_by_id(connection: sqlite3.Connection, drafts: Sequence[Draft]) -> dict[tuple[str, str], StoredEntry]:
+    by_stream: dict[str, list[str]] = {}
+    for draft in drafts:
+        by_stream.setdefault(draft.stream, []).append(draft.id)
+    found: dict[tuple[str, str], StoredEntry] = {}
+    for stream, ids in by_stream.items():
+        for start in range(0, len(ids), _LOOKUP_SLICE):
+            part = ids[start : start + _LOOKUP_SLICE]
+            marks = ",".join("?" * len(part))
+            query = f"{JOINED} WHERE e.stream = ? AND e.id IN ({marks})"
+            for entry in entries_of(connection.execute(query + IN_ORDER, [stream, *part])):
+                if entry.columns is not None and entry.columns.id is not None:
+                    found[stream, entry.columns.id] = entry
+    return found
+
+
+def _in_streams(streams: Sequence[str] | None) -> tuple[str, list[Any]]:
+    if streams is None:
+        return "", []
+    return f"WHERE e.stream IN ({','.join('?' * len(streams))})", list(streams)
+
+
+def _conditions(which: EntryFilter) -> tuple[list[str], list[Any]]:
+    tests = {
+        "e.stream = ?": which.stream,
+        "e.type = ?": which.type,
+        "e.actor = ?": which.actor,
+        "e.time >= ?": which.since,
+        "e.time < ?": which.until,
+        "e.seq >= ?": which.first_seq,
+        "e.seq <= ?": which.last_seq,
+        "e.id = ?": which.id,
+    }
+    asked = {test: value for test, value in tests.items() if value is not None}
+    return list(asked), list(asked.values())
+
+
+def _entry_row(entry: Entry) -> tuple[Any, ...]:
+    return (
+        entry.stream,
+        entry.seq,
+        entry.id,
+        entry.time,
+        entry.type,
+        entry.actor,
+        entry.body,
+        entry.prev_hash,
+        entry.hash,
+    )
+
+
+def _signature_row(new: NewSignature) -> tuple[Any, ...]:
+    signature = new.signature
+    return (
+        new.stream,
+        new.seq,
+        signature.entry_hash,
+        signature.signer,
+        signature.algorithm,
+        signature.signature,
+        signature.request_id,
+        signature.signed_at,
+    )

@@ -1,0 +1,295 @@
+"""Appending: check, chain and store durably, then sign, then acknowledge.
+
+Concurrent callers share a transaction. An event is answered with a receipt that says what is true at that moment, or
+with an error that says whether the event is in the log.
+
+Source: `docs/life-of-an-entry.md`.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+from auditseal.core.event import Event, Limits, Receipt, make_draft
+from auditseal.errors import (
+    AuditSealError,
+    BacklogFullError,
+    ConflictError,
+    InputError,
+    SignaturePendingError,
+    SignerError,
+)
+from auditseal.service.group import GroupCommit
+from auditseal.service.ids import new_id, now_micros
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from concurrent.futures import Future
+
+    from auditseal.core.entry import Entry, StoredEntry, StoredSignature
+    from auditseal.core.event import Ack, Draft
+    from auditseal.ports import Appended, Clock, Store
+    from auditseal.service.seal import Resealer, Sealed, Sealer
+
+CHUNK: Final = 500
+"""How many events of a bulk share one transaction."""
+_RECOUNT_S: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigningPolicy:
+    """What happens while the signer is down.
+
+    Attributes:
+        on_failure: `refuse` answers an event whose signature is due with an error, and accepts nothing new once the
+            backlog is full; `queue` answers with a receipt that says `pending`, and goes on.
+        backlog_limit: how many entries may wait for a signature under `refuse`.
+    """
+
+    on_failure: Literal["refuse", "queue"] = "queue"
+    backlog_limit: int = 1000
+
+
+Outcome = Receipt | AuditSealError
+"""What became of one event of many: its receipt, or why it alone was not appended."""
+
+
+class _Chunk(NamedTuple):
+    """Events that were chained together, some of them now being signed."""
+
+    outcomes: list[Appended | AuditSealError]
+    signing: list[Entry | StoredEntry]
+    futures: list[Future[Sealed]]
+
+
+class Appender:
+    """Appends to one log. Safe to use from many threads."""
+
+    def __init__(
+        self,
+        store: Store,
+        sealer: Sealer | None,
+        *,
+        resealer: Resealer | None = None,
+        policy: SigningPolicy | None = None,
+        limits: Limits | None = None,
+        clock: Clock = now_micros,
+        make_id: Callable[[], str] = new_id,
+    ) -> None:
+        """Sets up.
+
+        Args:
+            store: where to.
+            sealer: what signs; None for a log that is measured without signatures: only `ack="durable"` then.
+            resealer: woken when something stays pending.
+            policy: what to do while the signer is down.
+            limits: what a body may measure.
+            clock: microseconds since the epoch.
+            make_id: gives events their id.
+        """
+        self._store = store
+        self._sealer = sealer
+        self._resealer = resealer
+        self._policy = policy or SigningPolicy()
+        self._limits = limits or Limits()
+        self._clock = clock
+        self._make_id = make_id
+        self._chaining: GroupCommit[Draft, Appended] = GroupCommit(
+            lambda drafts: store.append(drafts, clock), max_items=CHUNK
+        )
+        self._backlog = _BacklogGauge(store)
+
+    def append(self, event: Event, ack: Ack = "signed") -> Receipt:
+        """Appends one event.
+
+        Args:
+            event: what happened.
+            ack: what to wait for, `signed` or `durable`.
+
+        Raises:
+            InputError: the event is not acceptable; nothing was appended.
+            ConflictError: its id stands in the stream for another event; nothing was appended.
+            BacklogFullError: too much waits for a signature; nothing was appended.
+            SignaturePendingError: appended and durable, and not signed yet.
+            StoreError: the log's storage failed; the event may be retried under the same id.
+        """
+        return self.append_many([event], ack)[0]
+
+    def append_many(self, events: Iterable[Event], ack: Ack = "signed") -> list[Receipt]:
+        """Appends events in order; they are all checked before the first is appended.
+
+        Raises:
+            as `append`; a ConflictError names one event, and the others are in the log.
+        """
+        drafts = [self._draft(event) for event in events]
+        outcomes = [outcome for part in self._run(drafts, ack) for outcome in part]
+        receipts = []
+        for outcome in outcomes:
+            if isinstance(outcome, AuditSealError):
+                raise outcome
+            receipts.append(outcome)
+        self._refuse_pending(receipts, ack)
+        return receipts
+
+    def stream(self, events: Iterable[Event], ack: Ack = "signed") -> Iterator[list[Outcome]]:
+        """Appends any number of events, each with an outcome of its own, in constant memory.
+
+        The next chunk is chained while the signer works on those before.
+
+        Yields:
+            for each event in order, its receipt or why it alone was not appended (InputError, ConflictError); receipts
+            of `status` `pending` are the caller's to judge.
+
+        Raises:
+            BacklogFullError, StoreError: as `append`; what was yielded before stays appended.
+        """
+        return self._run(map(self._try_draft, events), ack)
+
+    def _run(self, drafts: Iterable[Draft | InputError], ack: Ack) -> Iterator[list[Outcome]]:
+        if ack not in ("signed", "durable"):
+            raise InputError(f"ack is {str(ack)[:20]!r}: use signed or durable")
+        if ack == "signed" and self._sealer is None:
+            raise InputError("this log was opened without a signer: append with ack=durable, or configure one")
+        source = iter(drafts)
+        in_flight: deque[_Chunk] = deque()
+        most_in_flight = 2 + (self._sealer.signer.concurrency * 2 // CHUNK if self._sealer else 0)
+        try:
+            while chunk := list(islice(source, CHUNK)):
+                in_flight.append(self._chain(chunk, ack))
+                if len(in_flight) >= most_in_flight:
+                    yield self._finish(in_flight.popleft(), ack)
+            while in_flight:
+                yield self._finish(in_flight.popleft(), ack)
+        finally:
+            while in_flight:
+                self._finish(in_flight.popleft(), ack)
+
+    def _draft(self, event: Event) -> Draft:
+        return make_draft(event, new_id=self._make_id(), limits=self._limits)
+
+    def _try_draft(self, event: Event) -> Draft | InputError:
+        try:
+            return self._draft(event)
+        except InputError as error:
+            return error
+
+    def _chain(self, asked: Sequence[Draft | InputError], ack: Ack) -> _Chunk:
+        drafts = [draft for draft in asked if not isinstance(draft, InputError)]
+        if self._sealer is not None and self._policy.on_failure == "refuse":
+            self._backlog.check(len(drafts), self._policy.backlog_limit)
+        appended = iter(self._chaining.submit(drafts) if drafts else ())
+        outcomes: list[Appended | AuditSealError] = []
+        due: dict[tuple[str, int], Entry | StoredEntry] = {}
+        for draft in asked:
+            if isinstance(draft, InputError):
+                outcomes.append(draft)
+                continue
+            outcome = next(appended)
+            entry = outcome.new or outcome.found
+            assert entry is not None
+            if not draft.is_told_by(entry.body):
+                outcomes.append(_conflict(draft))
+                continue
+            outcomes.append(outcome)
+            if outcome.found is None or not outcome.found.signatures:
+                due[entry.stream, entry.seq] = entry
+        if self._sealer is None or ack == "durable":
+            self._backlog.grew(len(due))
+            self._wake()
+            return _Chunk(outcomes, [], [])
+        signing = list(due.values())
+        return _Chunk(outcomes, signing, self._sealer.begin(signing))
+
+    def _finish(self, chunk: _Chunk, ack: Ack) -> list[Outcome]:
+        signed: dict[tuple[str, int], StoredSignature] = {}
+        if self._sealer is not None and ack == "signed":
+            for entry, outcome in zip(chunk.signing, self._sealer.finish(chunk.signing, chunk.futures), strict=True):
+                if outcome.signature is not None:
+                    signed[entry.stream, entry.seq] = outcome.signature
+            if len(signed) < len(chunk.signing):
+                self._backlog.grew(len(chunk.signing) - len(signed))
+                self._wake()
+        development = self._sealer is not None and self._sealer.signer.development
+        return [
+            outcome if isinstance(outcome, AuditSealError) else _receipt(outcome, signed, development=development)
+            for outcome in chunk.outcomes
+        ]
+
+    def _wake(self) -> None:
+        if self._resealer is not None:
+            self._resealer.wake()
+
+    def _refuse_pending(self, receipts: Sequence[Receipt], ack: Ack) -> None:
+        pending = [receipt for receipt in receipts if receipt.status == "pending"]
+        if ack == "durable" or not pending or self._policy.on_failure == "queue" or self._sealer is None:
+            return
+        cause = self._sealer.outage or SignerError("the signer did not answer", reason="unknown", retryable=True)
+        first = pending[0]
+        what = f"{first.stream} #{first.seq}" + (f" and {len(pending) - 1} more" if len(pending) > 1 else "")
+        raise SignaturePendingError(
+            f"{what} is in the log, and its signature is due: {cause}. Do not send it again; it is signed when the "
+            "signer answers, at the latest by auditseal sign-pending",
+            receipts=receipts,
+            cause=cause,
+        )
+
+
+class _BacklogGauge:
+    """Knows roughly how many entries are pending without asking the store for every event."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._known = 0
+        self._counted_at: float | None = None
+
+    def grew(self, by: int) -> None:
+        with self._lock:
+            self._known += by
+
+    def check(self, more: int, limit: int) -> None:
+        """Refuses if `more` new entries would not fit.
+
+        Raises:
+            BacklogFullError: names both numbers.
+        """
+        with self._lock:
+            stale = self._counted_at is None or (self._known and time.monotonic() - self._counted_at > _RECOUNT_S)
+            if stale or self._known + more > limit:
+                self._known = self._store.count_pending()
+                self._counted_at = time.monotonic()
+            if self._known and self._known + more > limit:
+                raise BacklogFullError(pending=self._known, limit=limit)
+
+
+def _conflict(draft: Draft) -> ConflictError:
+    return ConflictError(f"the id {draft.id} stands in {draft.stream} for another event: give this one its own id")
+
+
+def _receipt(outcome: Appended, signed: dict[tuple[str, int], StoredSignature], *, development: bool) -> Receipt:
+    entry = outcome.new or outcome.found
+    assert entry is not None
+    if outcome.found is not None and outcome.found.signatures:
+        signature: StoredSignature | None = outcome.found.signatures[0]
+    else:
+        signature = signed.get((entry.stream, entry.seq))
+    named = outcome.found.columns if outcome.found is not None else outcome.new
+    return Receipt(
+        stream=entry.stream,
+        seq=entry.seq,
+        id=str(named.id if named else ""),
+        time=str(named.time if named else ""),
+        hash=entry.hash,
+        prev_hash=entry.prev_hash,
+        status="signed" if signature is not None else "pending",
+        signer=signature.signer if signature is not None else None,
+        algorithm=signature.algorithm if signature is not None else None,
+        signature=signature.signature if signature is not None else None,
+        development=development and signature is not None,
+        repeated=outcome.found is not None,
+    )
