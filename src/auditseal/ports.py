@@ -183,6 +183,9 @@ class Store(Source, Protocol):
     def head(self, stream: str) -> Head:
         """The last entry of a stream; seq -1 if it has none."""
 
+    def entry(self, stream: str, seq: int) -> StoredEntry | None:
+        """One entry, with its signatures; None if there is none."""
+
     def streams(self) -> list[Head]:
         """The head of every stream, by name."""
 

@@ -69,7 +69,7 @@ class StoredEntry:
 
     Attributes:
         columns: None for a source that keeps no copies.
-        malformed: why a member could not be read at all (the member is then empty), else None.
+        malformed: why it could not be read, with the place in the source; `seq` is -1 where not even that is known.
     """
 
     stream: str

@@ -82,6 +82,7 @@ class Draft:
 
     Attributes:
         stream, id, type, actor: as in the event.
+        id_is_new: whether the id was made for this draft, so that no entry can have it.
         before_seq: the canonical bytes of the body up to the value of `seq`.
         before_time: those between the values of `seq` and `time`.
         after_time: those that follow.
@@ -89,6 +90,7 @@ class Draft:
 
     stream: StreamName
     id: str
+    id_is_new: bool
     type: str
     actor: str | None
     before_seq: bytes
@@ -193,6 +195,7 @@ def make_draft(event: Event, *, new_id: str, limits: Limits) -> Draft:
     return Draft(
         stream=stream,
         id=id_,
+        id_is_new=event.id is None,
         type=event.type,
         actor=event.actor,
         before_seq=before_seq,

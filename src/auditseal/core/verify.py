@@ -102,6 +102,9 @@ class Verification:
         """Steps 1 to 4 for the next entries; what it returns goes to `check_batch`, and from there to `absorb`."""
         batch = []
         for entry in entries:
+            if entry.malformed is not None and entry.seq < 0:
+                self._findings.add(Finding(code=Code.NOT_CANONICAL, message=entry.malformed))
+                continue
             state = self._streams.get(entry.stream)
             if state is None:
                 state = self._streams[entry.stream] = _StreamState(entry.stream)

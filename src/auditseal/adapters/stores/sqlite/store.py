@@ -56,8 +56,10 @@ class SqliteStore:
         self._path = path_of(address)
         self._lock = threading.Lock()
         self._writer: sqlite3.Connection | None = None
+        self._idle_readers: list[sqlite3.Connection] = []
+        self._closed = False
         if read_only:
-            open_for_reading(self._path).close()
+            self._idle_readers.append(open_for_reading(self._path))
         else:
             self._writer = open_for_writing(self._path)
 
@@ -115,6 +117,12 @@ class SqliteStore:
         with self._reader() as connection:
             return _head(connection, StreamName(stream))
 
+    def entry(self, stream: str, seq: int) -> StoredEntry | None:
+        """One entry (`Store.entry`)."""
+        with self._reader() as connection:
+            rows = connection.execute(JOINED + "WHERE e.stream = ? AND e.seq = ?" + IN_ORDER, (stream, seq))
+            return next(entries_of(rows), None)
+
     def streams(self) -> list[Head]:
         """The head of every stream (`Store.streams`)."""
         with self._reader() as connection:
@@ -167,6 +175,9 @@ class SqliteStore:
     def close(self) -> None:
         """Closes the file. Idempotent."""
         with self._lock:
+            self._closed = True
+            while self._idle_readers:
+                self._idle_readers.pop().close()
             if self._writer is not None:
                 self._writer.close()
                 self._writer = None
@@ -188,12 +199,20 @@ class SqliteStore:
 
     @contextmanager
     def _reader(self) -> Iterator[sqlite3.Connection]:
-        connection = open_for_reading(self._path)
+        try:
+            connection = self._idle_readers.pop()
+        except IndexError:
+            connection = open_for_reading(self._path)
+        healthy = False
         try:
             with errors_of(self._path):
                 yield connection
+            healthy = True
         finally:
-            connection.close()
+            if healthy and not self._closed:
+                self._idle_readers.append(connection)
+            else:
+                connection.close()
 
     def _note_signed(self) -> None:
         """Moves `signed_below` up to the first entry without a signature of each stream."""
@@ -233,18 +252,22 @@ def _stream_names(connection: sqlite3.Connection) -> list[str]:
 
 
 def _entries_by_id(connection: sqlite3.Connection, drafts: Sequence[Draft]) -> dict[tuple[str, str], StoredEntry]:
-    by_stream: dict[str, list[str]] = {}
+    """The entries that stand in the drafts' streams under ids that callers gave."""
+    asked: dict[str, list[str]] = {}
     for draft in drafts:
-        by_stream.setdefault(draft.stream, []).append(draft.id)
+        if not draft.id_is_new:
+            asked.setdefault(draft.stream, []).append(draft.id)
     found: dict[tuple[str, str], StoredEntry] = {}
-    for stream, ids in by_stream.items():
+    for stream, ids in asked.items():
         for start in range(0, len(ids), _LOOKUP_SLICE):
             part = ids[start : start + _LOOKUP_SLICE]
             marks = ",".join("?" * len(part))
-            query = f"{JOINED} WHERE e.stream = ? AND e.id IN ({marks})"
-            for entry in entries_of(connection.execute(query + IN_ORDER, [stream, *part])):
-                if entry.columns is not None and entry.columns.id is not None:
-                    found[stream, entry.columns.id] = entry
+            known = f"SELECT e.rowid FROM entries e INDEXED BY entries_id WHERE e.stream = ? AND e.id IN ({marks})"
+            rowids = [row[0] for row in connection.execute(known, [stream, *part])]
+            for rowid in rowids:
+                for entry in entries_of(connection.execute(JOINED + "WHERE e.rowid = ?", [rowid])):
+                    if entry.columns is not None and entry.columns.id is not None:
+                        found[stream, entry.columns.id] = entry
     return found
 
 

@@ -34,7 +34,7 @@ _STATEMENTS = (
         algorithm TEXT NOT NULL,
         signature BLOB NOT NULL,
         request_id TEXT,
-        signed_at TEXT NOT NULL
+        signed_at TEXT
     ) STRICT
     """,
     "CREATE UNIQUE INDEX signatures_place ON signatures (stream, seq, signer)",

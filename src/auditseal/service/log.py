@@ -1,0 +1,124 @@
+"""A log that is open for appending: what applications hold.
+
+Source: `docs/life-of-an-entry.md`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+from auditseal.core.event import Event
+from auditseal.ports import EntryFilter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from auditseal.core.entry import StoredEntry
+    from auditseal.core.event import Ack, Receipt
+    from auditseal.ports import Signer, Store
+    from auditseal.service.append import Appender, Outcome
+    from auditseal.service.seal import Backlog, Resealer, Sealer
+
+
+class Log:
+    """An open log. Safe to use from many threads; close it, or use it in a `with` statement."""
+
+    def __init__(
+        self, store: Store, appender: Appender, *, sealer: Sealer | None = None, resealer: Resealer | None = None
+    ) -> None:
+        """Joins the parts; `auditseal.open_log` is the usual way here."""
+        self.store = store
+        self._appender = appender
+        self._sealer = sealer
+        self._resealer = resealer
+
+    @property
+    def signer(self) -> Signer | None:
+        """What signs; None for a log that was opened without a signer."""
+        return self._sealer.signer if self._sealer is not None else None
+
+    def append(
+        self,
+        type: str,  # noqa: A002 - the member's name in the format
+        payload: Mapping[str, Any] | None = None,
+        *,
+        actor: str | None = None,
+        stream: str = "default",
+        id: str | None = None,  # noqa: A002 - the member's name in the format
+        context: Mapping[str, Any] | None = None,
+        ack: Ack = "signed",
+    ) -> Receipt:
+        """Records one event.
+
+        Args:
+            type: what happened, such as `agent.spawned`: 1 to 256 characters.
+            payload: a JSON object of exact JSON types.
+            actor: who did it.
+            stream: the chain it belongs to: 1 to 128 of `a-z 0-9 . _ / -`.
+            id: a UUID, to make a retry safe: the same id with the same content gives the first receipt.
+            context: a JSON object about the recording, such as trace id and source address.
+            ack: wait until the event is `signed`, or only `durable`.
+
+        Raises:
+            InputError: the event is not acceptable; nothing was appended.
+            ConflictError: the id stands in the stream for another event; nothing was appended.
+            BacklogFullError: too much waits for a signature; nothing was appended.
+            SignaturePendingError: in the log and durable, and not signed yet.
+            StoreError: the log's storage failed; retry under the same id.
+        """
+        event = Event(type=type, payload=payload or {}, actor=actor, stream=stream, id=id, context=context)
+        return self._appender.append(event, ack)
+
+    def append_many(self, events: Iterable[Event], *, ack: Ack = "signed") -> list[Receipt]:
+        """Records events in order, sharing transactions and signing concurrently.
+
+        Raises:
+            as `append`; all events are checked before the first is appended.
+        """
+        return self._appender.append_many(events, ack)
+
+    def append_stream(self, events: Iterable[Event], *, ack: Ack = "signed") -> Iterator[list[Outcome]]:
+        """Records any number of events in constant memory; each has an outcome of its own.
+
+        Yields:
+            in order, a receipt or the error that kept this one event out, some at a time.
+
+        Raises:
+            BacklogFullError, StoreError: as `append`.
+        """
+        return self._appender.stream(events, ack)
+
+    def entries(
+        self, stream: str | None = None, *, which: EntryFilter | None = None, page: int = 500
+    ) -> Iterator[StoredEntry]:
+        """Entries by stream and seq, in constant memory.
+
+        Args:
+            stream: only this one.
+            which: a further filter; its own `stream` counts if `stream` is not given.
+            page: how many are read at a time.
+        """
+        filter_ = which or EntryFilter(stream=stream)
+        after: tuple[str, int] | None = None
+        while part := self.store.select(filter_, limit=page, after=after):
+            yield from part
+            after = (part[-1].stream, part[-1].seq)
+
+    def sign_pending(self) -> Backlog | None:
+        """Signs what waits for a signature; None without a signer."""
+        return self._sealer.sign_pending() if self._sealer is not None else None
+
+    def close(self) -> None:
+        """Waits for signatures in flight and releases everything. Idempotent."""
+        if self._resealer is not None:
+            self._resealer.close()
+        if self._sealer is not None:
+            self._sealer.close()
+        self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
