@@ -53,17 +53,20 @@ class Connection(asyncio.Protocol):
 
     def _take_request(self) -> None:
         end = self._received.find(_HEAD_END)
-        if end < 0 and len(self._received) <= _MAX_BYTES:
+        if end < 0:
+            if len(self._received) > _MAX_BYTES:
+                self._transport.abort()
             return
         try:
-            method, path, headers = _parse_head(bytes(self._received[: max(end, 0)]))
+            method, path, headers = _parse_head(bytes(self._received[:end]))
             length = int(headers.get("content-length", "0"))
-            if end < 0 or length > _MAX_BYTES or "transfer-encoding" in headers:
-                raise ValueError
         except ValueError:
             self._transport.abort()
             return
         start = end + len(_HEAD_END)
+        if length > _MAX_BYTES or "transfer-encoding" in headers:
+            self._transport.abort()
+            return
         if len(self._received) < start + length:
             return
         body = bytes(self._received[start : start + length])

@@ -1,9 +1,9 @@
 """Control over HTTP, for a fake that runs in another process. JSON in and out, below `/_control/`.
 
-    POST faults {"kind": …}      DELETE faults       POST latency {"seconds": 0.02}
-    POST limits {"operation": "Sign", "per_second": 100, "burst": 10}
-    GET records                  DELETE records      POST principals {"access_key": …, "name": …, "secret": …}
-    POST states {"key_id": …, "state": …}
+POST faults {"kind": …}      DELETE faults       POST latency {"seconds": 0.02}
+POST limits {"operation": "Sign", "per_second": 100, "burst": 10}
+GET records                  DELETE records      POST principals {"access_key": …, "name": …, "secret": …}
+POST states {"key_id": …, "state": …}
 """
 
 from __future__ import annotations

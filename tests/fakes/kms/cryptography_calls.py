@@ -29,9 +29,7 @@ def check_message(algorithm: str, message_type: str, message: bytes) -> None:
         or (algorithm != "ML_DSA_SHAKE_256" and message_type == "EXTERNAL_MU")
     )
     if wrong:
-        raise RefusalError(
-            "ValidationException", f"MessageType {message_type} is not valid for algorithm {algorithm}."
-        )
+        raise RefusalError("ValidationException", f"MessageType {message_type} is not valid for algorithm {algorithm}.")
     if message_type == "DIGEST" and len(message) != int(algorithm.rsplit("_", 1)[1]) // 8:
         raise RefusalError("ValidationException", f"Digest is invalid length for algorithm {algorithm}.")
     if message_type == "EXTERNAL_MU" and len(message) != _MU_BYTES:

@@ -1,4 +1,4 @@
-"""The service without its transport: an authenticated request becomes an answer, a record, and what else is to happen."""
+"""The service without its transport: a signed request becomes an answer, a record, and what a fault makes of them."""
 
 from __future__ import annotations
 
@@ -90,11 +90,11 @@ class Service:
         request_id = str(uuid4())
         try:
             principal = authenticate(headers, body, self.store.region, self.principals)
-            operation = headers.get("x-amz-target", "").removeprefix(TARGET)
-            if operation not in OPERATIONS:
-                raise RefusalError("UnknownOperationException", "")
         except RefusalError as refusal:
             return _refused(request_id, refusal)
+        operation = headers.get("x-amz-target", "").removeprefix(TARGET)
+        if operation not in OPERATIONS:
+            return _refused(request_id, RefusalError("UnknownOperationException"))
         call = Call(
             operation=operation,
             request_id=request_id,

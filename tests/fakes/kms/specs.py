@@ -60,9 +60,7 @@ def _ml_dsa(make: Callable[[], Any]) -> Spec:
 
 def _hmac(bits: int) -> Spec:
     size = bits // 8
-    return Spec(
-        usages=("GENERATE_VERIFY_MAC",), make=lambda: secrets.token_bytes(size), mac=(f"HMAC_SHA_{bits}",)
-    )
+    return Spec(usages=("GENERATE_VERIFY_MAC",), make=lambda: secrets.token_bytes(size), mac=(f"HMAC_SHA_{bits}",))
 
 
 SPECS = {
