@@ -79,7 +79,9 @@ class FakeKms:
         async def close() -> None:
             self._server.close()
             for connection in list(self.connections):
-                connection.close()
+                connection.abort()
+            while self.connections:
+                await asyncio.sleep(0)
 
         if self._thread.is_alive():
             self._run(close())

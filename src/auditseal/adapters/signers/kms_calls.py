@@ -18,6 +18,18 @@ from auditseal.errors import SignerError
 
 HOT_OPERATIONS: Final = frozenset({"Sign", "GenerateMac", "VerifyMac"})
 """Called for each entry: these take the lean transport."""
+_MUST_HAVE: Final = {
+    "CreateKey": "KeyMetadata",
+    "DescribeKey": "KeyMetadata",
+    "GenerateMac": "Mac",
+    "GetPublicKey": "PublicKey",
+    "ListAliases": "Aliases",
+    "ListKeys": "Keys",
+    "ScheduleKeyDeletion": "DeletionDate",
+    "Sign": "Signature",
+    "VerifyMac": "MacValid",
+}
+"""Without this member an answer is not KMS's: botocore takes whatever has status 200."""
 _NEVER_ARRIVED: Final = frozenset({"throttled", "unreachable"})
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -135,6 +147,7 @@ class KmsCalls:
                 raise from_cause(operation, causes.TIMEOUT)
             try:
                 answer = transport.send(operation, parameters, min(rules.attempt_timeout_s, left_s))
+                _check_answer(operation, answer)
             except SignerError as error:
                 if not error.retryable or not (repeatable or error.reason in _NEVER_ARRIVED):
                     raise
@@ -149,3 +162,9 @@ class KmsCalls:
             else:
                 self._quota.give_back(paid or SUCCESS_REFUND)
                 return answer
+
+
+def _check_answer(operation: str, answer: Answer) -> None:
+    member = _MUST_HAVE.get(operation)
+    if member is not None and member not in answer.values:
+        raise from_cause(operation, causes.MALFORMED, request_id=answer.request_id)

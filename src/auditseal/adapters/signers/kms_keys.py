@@ -16,6 +16,7 @@ from typing import Any, Final
 from auditseal.adapters.signers import kms_causes as causes
 from auditseal.adapters.signers.aws_kms import check_key_id
 from auditseal.adapters.signers.kms_calls import KmsCalls
+from auditseal.adapters.signers.kms_errors import from_cause
 from auditseal.core.algorithm import ALGORITHMS, Algorithm
 from auditseal.errors import AuditSealError, ConflictError, InputError, SignerError
 
@@ -271,15 +272,18 @@ def check_alias(alias: str) -> str:
 def _info(values: dict[str, Any]) -> KeyInfo:
     metadata = values["KeyMetadata"]
     deletion: datetime | None = metadata.get("DeletionDate")
-    return KeyInfo(
-        key_id=metadata["KeyId"],
-        arn=metadata["Arn"],
-        spec=metadata.get("KeySpec") or metadata.get("CustomerMasterKeySpec", ""),
-        usage=metadata.get("KeyUsage", ""),
-        state=metadata.get("KeyState", ""),
-        description=metadata.get("Description", ""),
-        created=metadata["CreationDate"].astimezone(UTC),
-        deletion=deletion.astimezone(UTC) if deletion else None,
-        algorithms=tuple(metadata.get("SigningAlgorithms") or metadata.get("MacAlgorithms") or ()),
-        customer_managed=metadata.get("KeyManager", "CUSTOMER") == "CUSTOMER",
-    )
+    try:
+        return KeyInfo(
+            key_id=metadata["KeyId"],
+            arn=metadata["Arn"],
+            spec=metadata.get("KeySpec") or metadata["CustomerMasterKeySpec"],
+            usage=metadata["KeyUsage"],
+            state=metadata["KeyState"],
+            description=metadata.get("Description", ""),
+            created=metadata["CreationDate"].astimezone(UTC),
+            deletion=deletion.astimezone(UTC) if deletion else None,
+            algorithms=tuple(metadata.get("SigningAlgorithms") or metadata.get("MacAlgorithms") or ()),
+            customer_managed=metadata.get("KeyManager", "CUSTOMER") == "CUSTOMER",
+        )
+    except KeyError as error:
+        raise from_cause("DescribeKey", causes.MALFORMED) from error
