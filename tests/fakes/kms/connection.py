@@ -28,6 +28,7 @@ class Connection(asyncio.Protocol):
         self._received = bytearray()
         self._answering = False
         self.requests = 0
+        self.lost = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
@@ -38,6 +39,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         del exc
         self._connections.discard(self)
+        self.lost.set()
 
     @property
     def is_idle(self) -> bool:

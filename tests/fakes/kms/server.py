@@ -14,6 +14,8 @@ from fakes.kms.keystore import Key
 from fakes.kms.service import Service
 
 REGION = "eu-central-1"
+_CLOSING_ROUNDS = 10
+"""How often the loop is run to let aborted transports close their sockets."""
 
 
 class FakeKms:
@@ -80,7 +82,13 @@ class FakeKms:
             self._server.close()
             for connection in list(self.connections):
                 connection.abort()
-            while self.connections:
+            await asyncio.sleep(0)
+            handshakes = asyncio.all_tasks() - {asyncio.current_task()}
+            for handshake in handshakes:
+                handshake.cancel()
+            await asyncio.gather(*handshakes, return_exceptions=True)
+            await asyncio.gather(*(connection.lost.wait() for connection in list(self.connections)))
+            for _ in range(_CLOSING_ROUNDS):
                 await asyncio.sleep(0)
 
         if self._thread.is_alive():

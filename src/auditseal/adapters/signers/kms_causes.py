@@ -56,7 +56,9 @@ ENDPOINT: Final = Cause("endpoint", "the endpoint does not speak KMS's protocol:
 UNEXPECTED: Final = Cause("unexpected", "this answer is not known here: look it up in the AWS KMS API Reference")
 
 TIMEOUT: Final = Cause("timeout", "no answer in time, and whether KMS did it is unknown: check network and load", True)
-UNREACHABLE: Final = Cause("unreachable", "no connection to the endpoint: check network, Region and endpoint URL", True)
+UNREACHABLE: Final = Cause(
+    "unreachable", "no connection to the endpoint: check network, Region, endpoint URL and AWS_CA_BUNDLE", True
+)
 PROXY: Final = Cause("unreachable", "no connection through the proxy: check HTTPS_PROXY and NO_PROXY", True)
 INTERRUPTED: Final = Cause("interrupted", "the connection broke before the answer was complete", True)
 MALFORMED: Final = Cause("malformed-answer", "the answer is not KMS's: check what answers at the endpoint URL", True)
@@ -125,10 +127,10 @@ _CLASSES_BY_CAUSE: Final = {
         InvalidS3AddressingStyleError InvalidChecksumConfigError UnknownSignatureVersionError
         UnsupportedSignatureVersionError UnsupportedServiceProtocolsError""",
     BAD_PARAMETER: "ParamValidationError ValidationError MissingParametersError AliasConflictParameterError",
-    TIMEOUT: "ReadTimeoutError ConnectTimeoutError",
+    TIMEOUT: "ReadTimeoutError",
     PROXY: "ProxyConnectionError",
     TLS: "SSLError",
-    UNREACHABLE: "ConnectionError",
+    UNREACHABLE: "ConnectionError EndpointConnectionError ConnectTimeoutError",
     INTERRUPTED: "HTTPClientError ConnectionClosedError ResponseStreamingError IncompleteReadError",
     THROTTLED: "CapacityNotAvailableError",
     CLIENT: """DataNotFoundError ApiVersionNotFoundError UnknownServiceStyle PaginationError OperationNotPageableError
@@ -139,10 +141,8 @@ _CLASSES_BY_CAUSE: Final = {
         UndefinedModelAttributeError AwsChunkedWrapperError FlexibleChecksumError""",
 }
 _CRT_PREFIXES: Final = {
-    "AWS_IO_TLS_ERROR_NEGOTIATION_TIMEOUT": TIMEOUT,
     "AWS_IO_TLS": TLS,
     "AWS_IO_DNS": UNREACHABLE,
-    "AWS_IO_SOCKET_TIMEOUT": TIMEOUT,
     "AWS_IO_SOCKET_CLOSED": INTERRUPTED,
     "AWS_IO_BROKEN_PIPE": INTERRUPTED,
     "AWS_IO_SOCKET": UNREACHABLE,

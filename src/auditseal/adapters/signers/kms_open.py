@@ -59,7 +59,9 @@ class KmsSettings:
 
 
 def open_kms(settings: KmsSettings, *, rules: RetryRules | None = None) -> KmsCalls:
-    """Calls to the KMS that the settings and AWS's configuration name. Nothing is sent yet.
+    """Calls to the KMS that the settings and AWS's configuration name.
+
+    Nothing is sent to KMS yet, but credentials may be fetched (from a role, an instance, a container).
 
     Args:
         settings: what is set here goes before AWS's configuration.
@@ -67,16 +69,17 @@ def open_kms(settings: KmsSettings, *, rules: RetryRules | None = None) -> KmsCa
 
     Raises:
         ConfigError: no Region, no such profile, a malformed endpoint, an unreadable configuration.
+        SignerError: the credentials could not be fetched, or not in time.
     """
     try:
         session = Session(profile=settings.profile)
-        client = _client(session, settings)
         rules = rules or RetryRules(
             max_attempts=settings.max_attempts or _configured_attempts(session),
             deadline_s=settings.deadline_s,
             attempt_timeout_s=settings.attempt_timeout_s,
         )
-    except (BotoCoreError, ValueError) as error:
+        client = within(rules.deadline_s, lambda: _client(session, settings))
+    except (BotoCoreError, ValueError, TimeoutError) as error:
         raise from_exception("set-up", error) from error
     lean = settings.transport == "auto" and not _has_proxy(client.meta.endpoint_url)
     return KmsCalls(
@@ -97,7 +100,9 @@ def _client(session: Session, settings: KmsSettings) -> Any:
         retries={"mode": "standard", "total_max_attempts": 1},
         user_agent_extra="auditseal",
     )
-    return session.create_client("kms", region_name=settings.region, endpoint_url=settings.endpoint_url, config=config)
+    # botocore itself reads AWS_DEFAULT_REGION alone, other SDKs AWS_REGION.
+    region = settings.region or os.environ.get("AWS_REGION")
+    return session.create_client("kms", region_name=region, endpoint_url=settings.endpoint_url, config=config)
 
 
 def _configured_attempts(session: Session) -> int:

@@ -166,11 +166,11 @@ def test_credentials_that_could_not_be_fetched_may_come_later():
     ("name", "reason"),
     [
         ("AWS_IO_SOCKET_CONNECTION_REFUSED", "unreachable"),
-        ("AWS_IO_SOCKET_TIMEOUT", "timeout"),
+        ("AWS_IO_SOCKET_TIMEOUT", "unreachable"),
         ("AWS_IO_SOCKET_CLOSED", "interrupted"),
         ("AWS_IO_DNS_INVALID_NAME", "unreachable"),
         ("AWS_IO_TLS_ERROR_NEGOTIATION_FAILURE", "tls"),
-        ("AWS_IO_TLS_ERROR_NEGOTIATION_TIMEOUT", "timeout"),
+        ("AWS_IO_TLS_ERROR_NEGOTIATION_TIMEOUT", "tls"),
         ("AWS_ERROR_HTTP_CONNECTION_CLOSED", "interrupted"),
         ("AWS_ERROR_HTTP_PROTOCOL_ERROR", "malformed-answer"),
         ("AWS_ERROR_SOMETHING_NEW", "interrupted"),
