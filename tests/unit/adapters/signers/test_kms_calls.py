@@ -146,7 +146,9 @@ def test_a_success_gives_back_what_its_retry_cost():
         assert calls.call("Sign", {}) is _OK
 
 
-@pytest.mark.parametrize(("reason", "attempts"), [("timeout", 1), ("interrupted", 1), ("throttled", 3), ("unreachable", 3)])
+@pytest.mark.parametrize(
+    ("reason", "attempts"), [("timeout", 1), ("interrupted", 1), ("throttled", 3), ("unreachable", 3)]
+)
 def test_what_must_not_happen_twice_is_tried_again_only_if_it_did_not_arrive(reason, attempts):
     time, script = Time(), Script(_failure(reason))
     with pytest.raises(SignerError):

@@ -54,7 +54,8 @@ def test_the_root_of_botocores_exceptions_is_a_fault_of_the_client():
 @pytest.mark.parametrize("code", standard.ThrottledRetryableChecker._THROTTLED_ERROR_CODES)
 def test_what_botocore_takes_for_throttling_is_throttling_but_for_resource_quotas(code):
     error = from_answer("Sign", code=code, status=400)
-    assert (error.reason, error.retryable) == (("quota", False) if code == "LimitExceededException" else ("throttled", True))
+    expected = ("quota", False) if code == "LimitExceededException" else ("throttled", True)
+    assert (error.reason, error.retryable) == expected
 
 
 @pytest.mark.parametrize("code", standard.TransientRetryableChecker._TRANSIENT_ERROR_CODES)

@@ -7,7 +7,15 @@ from auditseal.adapters.signers.kms_retry import RetryQuota, RetryRules, cost_of
 
 @pytest.mark.parametrize(
     ("attempt", "throttled", "longest_s"),
-    [(1, False, 0.05), (2, False, 0.1), (3, False, 0.2), (1, True, 1.0), (3, True, 4.0), (9, True, 20.0), (99, False, 20.0)],
+    [
+        (1, False, 0.05),
+        (2, False, 0.1),
+        (3, False, 0.2),
+        (1, True, 1.0),
+        (3, True, 4.0),
+        (9, True, 20.0),
+        (99, False, 20.0),
+    ],
 )
 def test_the_pause_doubles_from_its_base_up_to_20_seconds(attempt, throttled, longest_s):
     rules = RetryRules(jitter=lambda: 1.0)

@@ -91,19 +91,19 @@ def test_a_fault_that_passes_is_survived_on_a_kept_connection_too(kms, calls, ke
 
 
 @pytest.mark.parametrize(
-    ("kind", "members", "reason"),
+    ("fault", "reason"),
     [
-        ("reset", {}, "interrupted"),
-        ("garbage", {"status": 502}, "unavailable"),
-        ("garbage", {"status": 200}, "malformed-answer"),
-        ("hang", {}, "timeout"),
-        ("throttled", {}, "throttled"),
-        ("error", {"type": "KMSInternalException", "status": 500}, "unavailable"),
-        ("error", {"type": "KeyUnavailableException", "status": 500}, "unavailable"),
+        ({"kind": "reset"}, "interrupted"),
+        ({"kind": "garbage", "status": 502}, "unavailable"),
+        ({"kind": "garbage", "status": 200}, "malformed-answer"),
+        ({"kind": "hang"}, "timeout"),
+        ({"kind": "throttled"}, "throttled"),
+        ({"kind": "error", "type": "KMSInternalException"}, "unavailable"),
+        ({"kind": "error", "type": "KeyUnavailableException"}, "unavailable"),
     ],
 )
-def test_a_fault_that_stays_is_retryable_and_has_its_reason(kms, calls, key, kind, members, reason):
-    kms.faults.add(kind, operation="Sign", **members)
+def test_a_fault_that_stays_is_retryable_and_has_its_reason(kms, calls, key, fault, reason):
+    kms.faults.add(operation="Sign", **fault)
     with pytest.raises(SignerError) as caught:
         _sign(calls, key)
     assert (caught.value.reason, caught.value.retryable) == (reason, True)
