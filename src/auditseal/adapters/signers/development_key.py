@@ -32,8 +32,6 @@ def generate_development_key(path: Path) -> None:
     try:
         _make_folder(path.parent)
         _write_new(path, pem)
-    except FileExistsError:
-        raise ConflictError(f"{path} exists already: use that key, or remove it first") from None
     except OSError as error:
         raise ConfigError(f"the development key {path} cannot be written: {error.strerror}") from error
 
@@ -57,6 +55,8 @@ def _write_new(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.link(beside, path)
+    except FileExistsError:
+        raise ConflictError(f"{path} exists already: use that key, or remove it first") from None
     finally:
         beside.unlink()
     folder = os.open(path.parent, os.O_RDONLY)

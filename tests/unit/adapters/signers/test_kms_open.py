@@ -247,8 +247,7 @@ def certificate(tmp_path_factory):
     authority, server = folder / "authority.pem", folder / "server.pem"
     authority.write_bytes(root.public_bytes(Encoding.PEM))
     server.write_bytes(
-        own.public_bytes(Encoding.PEM)
-        + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        own.public_bytes(Encoding.PEM) + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     )
     return authority, server
 
