@@ -25,6 +25,8 @@ MAX_BYTES: Final = 1024 * 1024
 """The largest canonical form, in bytes."""
 MAX_INTEGER: Final = 2**53 - 1
 """The largest integer that every JSON reader holds exactly."""
+DEEPEST: Final = 256
+"""How many containers may stand in one another in a form that is only compared, whatever a writer's limit was."""
 
 _SORTED: Final = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
 _SCALARS: Final = frozenset({str, int, bool, type(None)})
@@ -59,9 +61,12 @@ def canonicalize(value: Any, *, max_depth: int = MAX_DEPTH, max_bytes: int = MAX
 
 
 def is_canonical(form: bytes, value: Any) -> bool:
-    """Whether `form`, from which `value` was parsed, is that value's canonical form, whatever its size."""
+    """Whether `form`, from which `value` was parsed, is that value's canonical form.
+
+    Whatever its size, and whatever its depth up to `DEEPEST`: what a writer's limits allowed stays canonical.
+    """
     try:
-        return canonicalize(value, max_bytes=max(len(form), 1)) == form
+        return canonicalize(value, max_depth=DEEPEST, max_bytes=max(len(form), 1)) == form
     except CanonicalError:
         return False
 
@@ -88,12 +93,7 @@ def _is_plain_float(number: float) -> bool:
 
 def _carefully(value: Any, max_depth: int, max_bytes: int) -> bytes:
     _check(value, max_depth, [max_bytes])
-    try:
-        form = rfc8785.dumps(value)
-        form.decode("utf-8")
-    except (UnicodeError, rfc8785.CanonicalizationError):
-        # All else that rfc8785 refuses, _check has refused already.
-        raise _refusal("lone-surrogate") from None
+    form = rfc8785.dumps(value)  # what it would refuse, _check has refused
     if len(form) > max_bytes:
         raise _refusal("too-large", f"{len(form)} bytes, and at most {max_bytes} are allowed")
     return form
@@ -112,14 +112,26 @@ def _check(value: Any, depth_left: int, bytes_left: list[int]) -> None:
             for key in value:
                 if type(key) is not str:
                     raise _refusal("key-not-string", type(key).__name__)
+                _check_text(key)
         for member in value.values() if kind is dict else value:
             _check(member, depth_left - 1, bytes_left)
+    elif kind is str:
+        _check_text(value)
     elif kind is int and abs(value) > MAX_INTEGER:
         raise _refusal("integer-out-of-range")
     elif kind is float and not math.isfinite(value):
         raise _refusal("not-finite")
     elif kind is not float and kind not in _SCALARS:
         raise _refusal("unsupported-type", kind.__name__)
+
+
+def _check_text(text: str) -> None:
+    if text.isascii():
+        return
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise _refusal("lone-surrogate") from None
 
 
 _REASONS: Final = {

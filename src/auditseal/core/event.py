@@ -9,6 +9,7 @@ Source: `docs/spec/body.md`.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal, NewType
@@ -36,8 +37,8 @@ RESERVED_TYPES: Final = "auditseal."
 """Types with this prefix are the log's own statements about itself."""
 
 _STREAM: Final = re.compile(r"[a-z0-9._/-]{1,128}", re.ASCII)
-_NAME: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,256}")
-_TIME: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.(\d{6})Z", re.ASCII)
+_NAME: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,256}")
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{6}Z", re.ASCII)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -205,7 +206,7 @@ def make_draft(event: Event, *, new_id: str, limits: Limits) -> Draft:
 
 
 def check_name(member: str, text: object) -> None:
-    """Refuses a `type` or `actor` that is not 1 to 256 characters without control characters.
+    """Refuses a `type` or `actor` that is not 1 to 256 characters without control characters and lone surrogates.
 
     Raises:
         InputError: names the member.
@@ -255,9 +256,22 @@ def body_from(members: Any) -> Body:
     if len(members) != len(allowed) or not all(type(members.get(name)) in _TYPES[name] for name in allowed):
         raise InputError("the body's members are not those of the format")
     body = Body(**members)
-    if not _TIME.fullmatch(body.time):
+    if body.seq < 0:
+        raise InputError(f"the body's seq is {body.seq}, and the first is 0")
+    if not _is_time(body.time):
         raise InputError(f"the body's time is {body.time[:40]!r}, not a time such as 2026-07-01T00:00:03.000120Z")
     return body
+
+
+def _is_time(text: str) -> bool:
+    """Whether this is a time as `format_time` gives it, of a date that exists."""
+    if not _TIME.fullmatch(text):
+        return False
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 _MEMBERS_WITHOUT_CONTEXT: Final = tuple(name for name in BODY_MEMBERS if name != "context")
@@ -281,10 +295,10 @@ def format_time(micros: Micros) -> str:
         InputError: outside the years 1970 to 9999.
     """
     seconds, rest = divmod(micros, 1_000_000)
-    try:
-        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:06d}Z"
-    except (ValueError, OverflowError, OSError):
-        raise InputError(f"{micros} µs is no time between the years 1970 and 9999") from None
+    if seconds >= 0:
+        with suppress(ValueError, OverflowError, OSError):
+            return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:06d}Z"
+    raise InputError(f"{micros} µs is no time between the years 1970 and 9999")
 
 
 def parse_time(text: str) -> Micros:
@@ -293,13 +307,9 @@ def parse_time(text: str) -> Micros:
     Raises:
         InputError: another form, or no such date.
     """
-    if not _TIME.fullmatch(text):
+    if not _is_time(text):
         raise InputError(f"{text[:40]!r} is not a time such as 2026-07-01T00:00:03.000120Z")
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise InputError(f"{text[:40]!r} is not a date that exists") from None
-    return Micros((moment - _EPOCH) // _MICROSECOND)
+    return Micros((datetime.fromisoformat(text) - _EPOCH) // _MICROSECOND)
 
 
 def instant(text: str) -> str:

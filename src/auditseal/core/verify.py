@@ -3,7 +3,8 @@
 For each entry, from what is stored and nothing else:
 
 1. the body is canonical JSON with the members of the format (`not-canonical`);
-2. the place and the query columns beside the body say what the body says (`column-mismatch`);
+2. what stands beside the body agrees: the place and the query columns with the body, and with `hash` the copy of it
+   that each signature may carry (`column-mismatch`);
 3. the body and `prev_hash` hash to `hash` (`hash-mismatch`);
 4. the entry has its own place in the chain and follows the entry before it (`missing-entry`, `duplicate-seq`, `fork`,
    `broken-link`, `time-runs-back`; `auditseal.core.run`);
@@ -211,6 +212,18 @@ def check_body(entry: StoredEntry) -> tuple[Body | None, list[Finding]]:
         if not is_canonical(entry.body, members):
             found.append(_finding(Code.NOT_CANONICAL, entry, body, "the body is not in canonical form (RFC 8785)"))
         found += _compare_columns(entry, body)
+    found += [
+        _finding(
+            Code.COLUMN_MISMATCH,
+            entry,
+            body,
+            f"the signature by {signature.signer[:80]} was stored for another hash",
+            expected=f"entry_hash {entry.hash.hex() or 'none'}",
+            actual=f"entry_hash {signature.entry_hash.hex() or 'none'}",
+        )
+        for signature in entry.signatures
+        if signature.entry_hash is not None and signature.entry_hash != entry.hash
+    ]
     if entry_hash(entry.body, entry.prev_hash) != entry.hash:
         actual = entry_hash(entry.body, entry.prev_hash).hex()
         found.append(
