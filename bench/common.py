@@ -55,5 +55,6 @@ def print_results(results: list[Result]) -> int:
     """Prints the lines; the exit code."""
     for result in results:
         mark = "met" if result.met else "NOT MET"
-        print(f"{result.what}: ours {result.ours}, theirs {result.theirs}, ratio {result.ratio:.2f} ({result.goal}: {mark})")
+        sides = f"ours {result.ours}, theirs {result.theirs}"
+        print(f"{result.what}: {sides}, ratio {result.ratio:.2f} ({result.goal}: {mark})")
     return 0 if all(result.met for result in results) else 1

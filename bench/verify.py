@@ -19,7 +19,7 @@ from logs import make_log, make_signer
 
 import auditseal
 
-COUNT = 30_000
+COUNT = 100_000
 
 
 def openssl_rate() -> float:
@@ -29,9 +29,9 @@ def openssl_rate() -> float:
     return float(line.split()[6] if len(line.split()) > 7 else line.split()[-1])
 
 
-def our_rate(address: str, signers: Path, threads: int) -> float:
+def our_rate(address: str, signers: Path, processes: int) -> float:
     started, cpu = time.perf_counter(), time.process_time()
-    report = auditseal.verify(address, signers, threads=threads)
+    report = auditseal.verify(address, signers, processes=processes)
     took, used = time.perf_counter() - started, time.process_time() - cpu
     assert report.verdict == "valid"
     assert report.checked["signatures"] == COUNT

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from typing import Any, Final, NoReturn
 
 import orjson
@@ -32,7 +31,7 @@ _SORTED: Final = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
 _SCALARS: Final = frozenset({str, int, bool, type(None)})
 _CONTAINERS: Final = frozenset({dict, list})
 # Lead bytes of code points beyond the BMP: there UTF-16 order (RFC 8785 §3.2.3) and UTF-8 order part.
-_BEYOND_BMP: Final = re.compile(rb"[\xf0-\xf4]")
+_BEYOND_BMP: Final = b"\xf0\xf1\xf2\xf3\xf4"
 # ECMAScript writes these floats as orjson does; integral, tiny and huge ones it writes otherwise.
 _PLAIN_MIN: Final = 1e-5
 _PLAIN_MAX: Final = 1e16
@@ -55,7 +54,7 @@ def canonicalize(value: Any, *, max_depth: int = MAX_DEPTH, max_bytes: int = MAX
             form = orjson.dumps(value, option=_SORTED)
         except TypeError:
             return _carefully(value, max_depth, max_bytes)
-        if len(form) <= max_bytes and (form.isascii() or not _BEYOND_BMP.search(form)):
+        if len(form) <= max_bytes and (form.isascii() or len(form.translate(None, _BEYOND_BMP)) == len(form)):
             return form
     return _carefully(value, max_depth, max_bytes)
 
