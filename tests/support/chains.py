@@ -52,6 +52,8 @@ def stored(entry: Entry, algorithm: AlgorithmId | None = AlgorithmId.ED25519) ->
     )
 
 
-def make_log(count: int, *, stream: str = "default", algorithm: AlgorithmId | None = AlgorithmId.ED25519) -> list[StoredEntry]:
+def make_log(
+    count: int, *, stream: str = "default", algorithm: AlgorithmId | None = AlgorithmId.ED25519
+) -> list[StoredEntry]:
     """A stored chain, each entry signed."""
     return [stored(entry, algorithm) for entry in make_entries(count, stream=stream)]

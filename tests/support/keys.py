@@ -43,8 +43,9 @@ def public_key(algorithm: AlgorithmId, number: int = 0) -> Any:
     return private_key(algorithm, number).public_key()
 
 
+@cache
 def sign(algorithm: AlgorithmId, digest: bytes, number: int = 0) -> bytes:
-    """A signature over 32 bytes with `private_key`."""
+    """A signature over 32 bytes with `private_key`; the same at each call."""
     key = private_key(algorithm, number)
     match algorithm:
         case AlgorithmId.RSA_SHA256:

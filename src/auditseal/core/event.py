@@ -252,8 +252,8 @@ def body_from(members: Any) -> Body:
     version = members.get("v")
     if version != BODY_VERSION or type(version) is not int:
         raise InputError(f"the body's version is {str(version)[:20]}; this program reads {BODY_VERSION}")
-    allowed = BODY_MEMBERS if "context" in members else _MEMBERS_WITHOUT_CONTEXT
-    if len(members) != len(allowed) or not all(type(members.get(name)) in _TYPES[name] for name in allowed):
+    expected = _WITH_CONTEXT if "context" in members else _WITHOUT_CONTEXT
+    if members.keys() != expected or not all(type(value) in _TYPES[name] for name, value in members.items()):
         raise InputError("the body's members are not those of the format")
     body = Body(**members)
     if body.seq < 0:
@@ -274,7 +274,8 @@ def _is_time(text: str) -> bool:
     return True
 
 
-_MEMBERS_WITHOUT_CONTEXT: Final = tuple(name for name in BODY_MEMBERS if name != "context")
+_WITH_CONTEXT: Final = frozenset(BODY_MEMBERS)
+_WITHOUT_CONTEXT: Final = _WITH_CONTEXT - {"context"}
 _TYPES: Final[dict[str, tuple[type, ...]]] = {
     "actor": (str, type(None)),
     "context": (dict,),
