@@ -62,12 +62,32 @@ def canonicalize(value: Any, *, max_depth: int = MAX_DEPTH, max_bytes: int = MAX
 def is_canonical(form: bytes, value: Any) -> bool:
     """Whether `form`, from which `value` was parsed, is that value's canonical form.
 
-    Whatever its size, and whatever its depth up to `DEEPEST`: what a writer's limits allowed stays canonical.
+    Whatever its size, and whatever its depth up to `DEEPEST`: what a writer's limits allowed stays canonical. A whole
+    float from 2^53 on is written without a point and so read as an integer; it is taken for the float again here.
     """
+    max_bytes = max(len(form), 1)
     try:
-        return canonicalize(value, max_depth=DEEPEST, max_bytes=max(len(form), 1)) == form
-    except CanonicalError:
+        try:
+            return canonicalize(value, max_depth=DEEPEST, max_bytes=max_bytes) == form
+        except CanonicalError as error:
+            if error.reason != "integer-out-of-range":
+                return False
+        return canonicalize(_with_floats(value), max_depth=DEEPEST, max_bytes=max_bytes) == form
+    except (CanonicalError, OverflowError):
         return False
+
+
+def _with_floats(value: Any) -> Any:
+    """The value with its integers beyond the exact range as the floats that they round to."""
+    match value:
+        case dict():
+            return {name: _with_floats(member) for name, member in value.items()}
+        case list():
+            return [_with_floats(member) for member in value]
+        case int() if abs(value) > MAX_INTEGER:
+            return float(value)
+        case _:
+            return value
 
 
 def _is_plain(container: Any, depth_left: int) -> bool:

@@ -31,7 +31,6 @@ Micros = NewType("Micros", int)
 """Microseconds since 1970-01-01T00:00:00Z."""
 
 BODY_VERSION: Final = 1
-"""In canonical order; `context` may be left out."""
 RESERVED_TYPES: Final = "auditseal."
 """Types with this prefix are the log's own statements about itself."""
 
