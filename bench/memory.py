@@ -29,7 +29,7 @@ def peak_mb(folder: Path, count: int) -> float:
 
 def measure() -> list[Result]:
     with tempfile.TemporaryDirectory(dir=".") as name:
-        small, large = peak_mb(Path(name), SMALL), peak_mb(Path(name), LARGE)
+        small, large = (peak_mb(Path(name).resolve(), count) for count in (SMALL, LARGE))
     return [
         Result(
             what="peak memory of verify, 1,000,000 entries against 20,000",
