@@ -95,7 +95,8 @@ def report_text(report: Report, signers: str) -> str:
 
 
 def _checked(report: Report) -> str:
-    return ", ".join(f"{count:,} {_ONE.get(kind, kind) if count == 1 else kind}" for kind, count in report.checked.items())
+    counts = report.checked.items()
+    return ", ".join(f"{count:,} {_ONE.get(kind, kind) if count == 1 else kind}" for kind, count in counts)
 
 
 def _stream_lines(stream: StreamSummary) -> list[str]:

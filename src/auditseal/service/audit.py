@@ -61,11 +61,10 @@ def audit(
     Raises:
         StoreError: the source cannot be read on.
     """
-    mac_rules = _mac_rules(registry, mac_verifier)
-    trust = Trust(registry=registry, mac_rules=mac_rules)
+    trust = trust_in(registry, mac_verifier)
     total = source.count(streams) if progress or processes > 1 else None
     segments: Iterator[tuple[Segment, int]]
-    if mac_rules:
+    if trust.mac_rules:
         segments = _in_threads(source, streams, trust)
     elif processes > 1 and reopen and (total or 0) >= _WORTH_PROCESSES and isinstance(source, PartedSource):
         segments = _in_processes(source, streams, registry, reopen, processes)
@@ -158,14 +157,15 @@ def _chunks(entries: Iterator[StoredEntry], size: int) -> Iterator[list[StoredEn
         yield chunk
 
 
-def _mac_rules(registry: Registry, mac_verifier: MacVerifier | None) -> dict[str, Rule]:
-    if mac_verifier is None:
-        return {}
+def trust_in(registry: Registry, mac_verifier: MacVerifier | None = None) -> Trust:
+    """Trust in a registry's signers; those whose HMAC key only a KMS has are checked by asking it, if that is given."""
     rules: dict[str, Rule] = {}
+    if mac_verifier is None:
+        return Trust(registry=registry)
     for signer in registry:
         if signer.algorithm.id is AlgorithmId.HMAC_SHA256 and signer.rule is None and signer.key_arn is not None:
             rules[signer.signer_id] = _remote_rule(mac_verifier, signer.key_arn)
-    return rules
+    return Trust(registry=registry, mac_rules=rules)
 
 
 def _remote_rule(mac_verifier: MacVerifier, key_id: str) -> Rule:
