@@ -55,3 +55,4 @@ need_env() {
 }
 
 need_emulator() { need_env .tools/emulator requirements/emulator.txt; }
+need_node() { need_env .tools/node requirements/differential.txt; }
