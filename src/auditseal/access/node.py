@@ -58,6 +58,11 @@ class Node:
         return self.value if isinstance(self.value, list) else [self]
 
     @property
+    def elements(self) -> list[Node]:
+        """The elements of a list; none for any other value."""
+        return self.value if isinstance(self.value, list) else []
+
+    @property
     def members(self) -> dict[str, Node]:
         """The members of an object; none for any other value."""
         return self.value if isinstance(self.value, dict) else {}
@@ -78,10 +83,7 @@ class Node:
     def walk(self) -> Iterator[Node]:
         """This node and all below it, in order."""
         yield self
-        below = self.value.values() if isinstance(self.value, dict) else self.value
-        if isinstance(below, str) or not hasattr(below, "__iter__"):
-            return
-        for node in below:
+        for node in self.members.values() if isinstance(self.value, dict) else self.elements:
             yield from node.walk()
 
 
