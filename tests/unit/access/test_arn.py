@@ -33,7 +33,7 @@ def test_what_is_no_key_arn_is_refused(text: str, said: str):
 
 
 def test_a_region_or_an_account_that_does_not_match_the_arn_is_refused():
-    with pytest.raises(InputError, match="the Region is given as us-east-1, and .* is in eu-west-1"):
+    with pytest.raises(InputError, match=r"the Region is given as us-east-1, and .* is in eu-west-1"):
         parse_key_arn(KEY, region="us-east-1")
     with pytest.raises(InputError, match="the account is given as"):
         parse_key_arn(KEY, account="444455556666")
