@@ -30,7 +30,6 @@ class Kind(StrEnum):
     RESOURCE = "resource policy"
     BOUNDARY = "permissions boundary"
     SCP = "service control policy"
-    RCP = "resource control policy"
     SESSION = "session policy"
     TRUST = "trust policy"
 

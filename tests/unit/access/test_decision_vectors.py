@@ -1,0 +1,24 @@
+"""The evaluator decides as an independent one did: 2,400 generated cases, replayed."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+from support.decisions import decisions
+
+VECTORS = Path(__file__).resolve().parents[2] / "vectors" / "policy-decisions.json"
+
+
+def test_every_case_is_decided_as_the_independent_evaluator_did():
+    document = json.loads(VECTORS.read_text())
+    expected = [case["expect"] for case in document["cases"]]
+    assert len(expected) >= 2000
+    assert min(Counter(expected).values()) > 200
+    differing = [
+        (case, verdict)
+        for case, verdict in zip(document["cases"], decisions(document), strict=True)
+        if verdict != case["expect"]
+    ]
+    assert differing == []
