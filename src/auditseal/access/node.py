@@ -98,8 +98,8 @@ def node_of(value: Any, place: Place = START) -> Node:
 
 
 def reference(name: str) -> str:
-    """The text that stands for a value that is not known here."""
-    return f"{OPEN}{name.translate({ord(OPEN): None, ord(CLOSE): None})}{CLOSE}"
+    """The text that stands for a value that is not known here; without colons, which would divide an ARN."""
+    return f"{OPEN}{name.translate({ord(OPEN): None, ord(CLOSE): None}).replace('::', '.').replace(':', '.')}{CLOSE}"
 
 
 def references(text: str) -> list[str]:

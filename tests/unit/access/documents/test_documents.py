@@ -180,7 +180,7 @@ def test_a_template_gives_its_policies_keys_aliases_and_trails():
     key_policy = named(found.policies, "AuditKey")
     assert key_policy.kind is Kind.KEY
     assert key_policy.statements[0].principals is not None
-    assert key_policy.statements[0].principals[0].text == "arn:aws:iam::⟦AWS::AccountId⟧:root"
+    assert key_policy.statements[0].principals[0].text == "arn:aws:iam::⟦AWS.AccountId⟧:root"
     assert key_policy.statements[0].place == Place(14, 13)
     assert (found.keys[0].spec, found.keys[0].usage) == ("ECC_NIST_EDWARDS25519", "SIGN_VERIFY")
     assert (found.aliases[0].name, found.aliases[0].target) == ("alias/audit", "⟦AuditKey⟧")
