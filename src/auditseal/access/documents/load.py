@@ -91,6 +91,10 @@ def _read_part(finds: Finds, root: Node, kind: Kind | None, label: str) -> None:
         finds.keys.append(_key(finds.source, metadata))
     elif (grants := root.get("Grants")) is not None:
         finds.grants.extend(grants.items)
+    elif root.get("iam_policy") is not None or root.get("key_policy") is not None:
+        for member, of in (("iam_policy", Kind.IDENTITY), ("key_policy", Kind.KEY)):
+            if (part := root.get(member)) is not None:
+                finds.policies.append(parse_policy(part, source=finds.source, name=member, kind=of))
     else:
         document, known = _unwrapped(root, finds.source)
         found = parse_policy(document, source=finds.source, name=label, kind=kind or known)
