@@ -38,7 +38,7 @@ app.add_typer(signers.app, name="signers")
 app.add_typer(settings.app, name="config")
 
 
-def _print_version(asked: bool) -> None:  # noqa: FBT001 - typer's callback
+def _print_version(asked: bool) -> None:
     if asked:
         from importlib.metadata import version
 

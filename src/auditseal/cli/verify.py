@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -18,10 +21,13 @@ from auditseal.cli.options import (
     paint,
     parse_outputs,
 )
+from auditseal.errors import InputError
 
 if TYPE_CHECKING:
     from auditseal.core.body_diff import Difference
     from auditseal.core.explain import Explanation
+    from auditseal.core.registry import Registry
+    from auditseal.core.report import Report
 
 SourceArgument = Annotated[
     str | None, typer.Argument(metavar="ADDRESS", help="A log or an export. [AUDITSEAL_LOG, DATABASE_URL]")
@@ -31,6 +37,9 @@ SourceArgument = Annotated[
 def verify(
     source: SourceArgument = None,
     signers: SignersOption = None,
+    format_: Annotated[
+        str, typer.Option("--format", help="auditseal, or agent-manager for a JSON file of that deployment's rows.")
+    ] = "auditseal",
     stream: StreamsOption = None,
     ask_kms: Annotated[
         bool, typer.Option("--ask-kms", help="Let KMS verify the MACs of HMAC keys; all else is offline.")
@@ -42,22 +51,50 @@ def verify(
     from auditseal.config import load_settings
     from auditseal.wiring.sources import log_address
     from auditseal.wiring.verifying import registry_for
-    from auditseal.wiring.verifying import verify as verify_source
 
     outputs = parse_outputs(output, ("text", "json"))
+    if format_ not in _FORMATS:
+        raise InputError(f"--format {format_[:20]} is not one of {', '.join(_FORMATS)}")
     settings = load_settings({"log": source, "signers": signers}).settings
     address = log_address(settings)
     path, registry = registry_for(settings, address)
-    progress = ProgressLine("verified")
-    try:
-        report = verify_source(address, registry, streams=stream, ask_kms=ask_kms, progress=progress)
-    finally:
-        progress.clear()
+    report = _FORMATS[format_](address, registry, stream, ask_kms)
     emit(
         outputs,
         {"text": lambda: report_text(report, str(path)), "json": lambda: json_text(report_members(report))},
     )
     return exit_of_report(report)
+
+
+def _verify_log(address: str, registry: Registry, streams: list[str] | None, ask_kms: bool) -> Report:
+    from auditseal.wiring.verifying import verify as verify_source
+
+    progress = ProgressLine("verified")
+    try:
+        return verify_source(
+            address,
+            registry,
+            streams=streams,
+            ask_kms=ask_kms,
+            processes=os.cpu_count() or 1,
+            progress=progress,
+        )
+    finally:
+        progress.clear()
+
+
+def _verify_agent_manager(address: str, registry: Registry, streams: list[str] | None, ask_kms: bool) -> Report:
+    from auditseal.wiring.verifying import verify_agent_manager
+
+    if streams:
+        raise InputError("--stream has no meaning for --format agent-manager: its table is one chain")
+    return verify_agent_manager(Path(address), registry, ask_kms=ask_kms)
+
+
+_FORMATS: Final[dict[str, Callable[[str, Registry, list[str] | None, bool], Report]]] = {
+    "auditseal": _verify_log,
+    "agent-manager": _verify_agent_manager,
+}
 
 
 def explain(

@@ -137,7 +137,8 @@ def offline_rule(algorithm: Algorithm, key: PublicKey | bytes) -> Callable[[byte
         key: the parsed public key, or the secret's bytes for a MAC.
 
     Returns:
-        A function of (signature, digest), 32-byte digest, that returns None or raises SignatureInvalidError.
+        A function of (signature, digest) that returns None or raises SignatureInvalidError, also for a digest of
+        other than 32 bytes.
 
     Raises:
         InputError: the key is not of the algorithm's type.
@@ -147,6 +148,9 @@ def offline_rule(algorithm: Algorithm, key: PublicKey | bytes) -> Callable[[byte
         raise InputError(f"a {key_kind(key)} key cannot serve {algorithm.id}")
 
     def rule(signature: bytes, digest: bytes) -> None:
+        if len(digest) != DIGEST_BYTES:
+            # A stored hash can have been cut; some checks would take it for a message, others fail on it.
+            raise SignatureInvalidError(f"{len(digest)} bytes are no hash, which has {DIGEST_BYTES}")
         try:
             check(signature, digest)
         except InvalidSignature:

@@ -8,7 +8,7 @@ Source: `docs/spec/report.md`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
@@ -140,6 +140,11 @@ class Findings:
             return
         self._last[key] = len(self._kept)
         self._kept.append(finding)
+
+    @property
+    def kept(self) -> Sequence[Finding]:
+        """What was kept so far, in the order in which it was found."""
+        return self._kept
 
     def in_order(self) -> tuple[Finding, ...]:
         """All findings by stream and place."""

@@ -1,33 +1,40 @@
-"""Auditing: walks a source through verification, with signatures checked in other threads meanwhile.
+"""Auditing: takes a source through verification in segments.
 
-`cryptography` lets go of the interpreter while it verifies, so threads are enough to use the machine. Memory stays
-constant: a bounded window of batches is under way at a time.
+In one process segments follow each other: threads would spend more on handing the interpreter to each other, entry by
+entry, than they gain. Processes do gain, where a source can be read in parts. Only where a KMS is asked do threads
+help, since they wait for it together. Memory stays constant: a bounded window of segments is under way at a time.
 
-Source: `docs/spec/verification.md`.
+Source: `docs/spec/verification.md`; `docs/decisions/verification-in-processes.md`.
 """
 
 from __future__ import annotations
 
-import os
+import multiprocessing
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from auditseal.core.algorithm import AlgorithmId
-from auditseal.core.verify import Batch, Outcome, Trust, Verification, check_batch
+from auditseal.core.registry import Registry
+from auditseal.core.verify import Segment, Trust
+from auditseal.ports import PartedSource
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from auditseal.core.registry import Registry
+    from auditseal.core.entry import StoredEntry
     from auditseal.core.report import Report
     from auditseal.core.verify import Rule
-    from auditseal.ports import MacVerifier, Progress, Source
+    from auditseal.ports import MacVerifier, Part, Progress, Source
 
-_BATCH: Final = 256
-_REMOTE_BATCH: Final = 16
+_SEGMENT: Final = 512
+_REMOTE_SEGMENT: Final = 16
 _REMOTE_THREADS: Final = 16
+_FOR_PROCESSES: Final = 4096
+"""How many entries a part has that is sent to another process."""
+_WORTH_PROCESSES: Final = 15_000
+"""From how many entries on it is worth starting processes, which takes about as long as verifying these."""
 
 
 def audit(
@@ -36,7 +43,8 @@ def audit(
     *,
     streams: Sequence[str] | None = None,
     mac_verifier: MacVerifier | None = None,
-    threads: int | None = None,
+    reopen: Callable[[], Source] | None = None,
+    processes: int = 1,
     progress: Progress | None = None,
 ) -> Report:
     """Verifies a log.
@@ -46,43 +54,118 @@ def audit(
         registry: the accepted signers.
         streams: only these; each must have entries.
         mac_verifier: checks signers whose key is an HMAC key in a KMS; None leaves them unchecked.
-        threads: for signatures; by default one for each processor, or more where a KMS is asked.
+        reopen: opens the source once more, in another process; a function that can be pickled.
+        processes: how many verify a large source that can be read in parts; 1 is this one.
         progress: told how far the walk is.
 
     Raises:
         StoreError: the source cannot be read on.
     """
-    mac_rules = _mac_rules(registry, mac_verifier)
-    trust = Trust(registry=registry, mac_rules=mac_rules)
-    batch_size = _REMOTE_BATCH if mac_rules else _BATCH
-    threads = threads or (_REMOTE_THREADS if mac_rules else os.cpu_count() or 1)
-    verification = Verification(source.address)
-    total = source.count(streams) if progress else None
+    trust = trust_in(registry, mac_verifier)
+    total = source.count(streams) if progress or processes > 1 else None
+    segments: Iterator[tuple[Segment, int]]
+    if trust.mac_rules:
+        segments = _in_threads(source, streams, trust)
+    elif processes > 1 and reopen and (total or 0) >= _WORTH_PROCESSES and isinstance(source, PartedSource):
+        segments = _in_processes(source, streams, registry, reopen, processes)
+    else:
+        segments = (_verify(part, trust) for part in _chunks(source.walk(streams), _SEGMENT))
+    whole = Segment(trust)
     done = 0
-    under_way: deque[Future[list[Outcome]]] = deque()
-    entries = iter(source.walk(streams))
-    with ThreadPoolExecutor(threads, "auditseal-verify") as pool:
-        while part := list(islice(entries, batch_size)):
-            batch: Batch = verification.take(part)
-            under_way.append(pool.submit(check_batch, batch, trust))
-            if len(under_way) > 2 * threads:
-                verification.absorb(under_way.popleft().result())
-            done += len(part)
-            if progress:
-                progress(done, total)
+    for segment, entries in segments:
+        whole.join(segment)
+        done += entries
+        if progress:
+            progress(done, total)
+    return whole.report(source.address, expected_streams=streams or ())
+
+
+def _verify(entries: Iterable[StoredEntry], trust: Trust) -> tuple[Segment, int]:
+    segment = Segment(trust)
+    count = 0
+    for entry in entries:
+        segment.add(entry)
+        count += 1
+    return segment, count
+
+
+def _in_threads(source: Source, streams: Sequence[str] | None, trust: Trust) -> Iterator[tuple[Segment, int]]:
+    parts = _chunks(source.walk(streams), _REMOTE_SEGMENT)
+    with ThreadPoolExecutor(_REMOTE_THREADS, "auditseal-verify") as pool:
+        yield from _in_order(pool, (partial(_verify, part, trust) for part in parts), 2 * _REMOTE_THREADS)
+
+
+def _in_processes(
+    source: PartedSource,
+    streams: Sequence[str] | None,
+    registry: Registry,
+    reopen: Callable[[], Source],
+    processes: int,
+) -> Iterator[tuple[Segment, int]]:
+    # Spawned, since a fork would copy whatever locks and connections the threads of this process hold.
+    context = multiprocessing.get_context("spawn")
+    start = (reopen, registry.to_json_bytes())
+    with ProcessPoolExecutor(processes, context, initializer=_Worker.start, initargs=start) as pool:
+        parts = source.parts(streams, _FOR_PROCESSES)
+        yield from _in_order(pool, (partial(_Worker.verify, part) for part in parts), 2 * processes)
+
+
+def _in_order(
+    pool: Executor, work: Iterator[Callable[[], tuple[Segment, int]]], window: int
+) -> Iterator[tuple[Segment, int]]:
+    under_way: deque[Future[tuple[Segment, int]]] = deque()
+    try:
+        for item in work:
+            under_way.append(pool.submit(item))
+            if len(under_way) > window:
+                yield under_way.popleft().result()
         while under_way:
-            verification.absorb(under_way.popleft().result())
-    return verification.finish(expected_streams=streams or ())
+            yield under_way.popleft().result()
+    finally:
+        for future in under_way:
+            future.cancel()
 
 
-def _mac_rules(registry: Registry, mac_verifier: MacVerifier | None) -> dict[str, Rule]:
-    if mac_verifier is None:
-        return {}
+class _Worker:
+    """What a verifying process holds: the source, opened anew, and whom to trust."""
+
+    source: PartedSource
+    trust: Trust
+
+    @classmethod
+    def start(cls, reopen: Callable[[], Source], registry: bytes) -> None:
+        source = reopen()
+        assert isinstance(source, PartedSource)
+        cls.source = source
+        cls.trust = Trust(registry=Registry.parse(registry))
+
+    @classmethod
+    def verify(cls, part: Part) -> tuple[Segment, int]:
+        segment, count = _verify(cls.source.read_part(part), cls.trust)
+        return segment.closed(), count
+
+
+def _chunks(entries: Iterator[StoredEntry], size: int) -> Iterator[list[StoredEntry]]:
+    """The entries in lists; what stands at one place stays in one list, where a fork is told from a repetition."""
+    chunk: list[StoredEntry] = []
+    for entry in entries:
+        if len(chunk) >= size and (entry.stream, entry.seq) != (chunk[-1].stream, chunk[-1].seq):
+            yield chunk
+            chunk = []
+        chunk.append(entry)
+    if chunk:
+        yield chunk
+
+
+def trust_in(registry: Registry, mac_verifier: MacVerifier | None = None) -> Trust:
+    """Trust in a registry's signers; those whose HMAC key only a KMS has are checked by asking it, if that is given."""
     rules: dict[str, Rule] = {}
+    if mac_verifier is None:
+        return Trust(registry=registry)
     for signer in registry:
         if signer.algorithm.id is AlgorithmId.HMAC_SHA256 and signer.rule is None and signer.key_arn is not None:
             rules[signer.signer_id] = _remote_rule(mac_verifier, signer.key_arn)
-    return rules
+    return Trust(registry=registry, mac_rules=rules)
 
 
 def _remote_rule(mac_verifier: MacVerifier, key_id: str) -> Rule:

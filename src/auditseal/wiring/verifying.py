@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from auditseal.core import registry as core
@@ -55,13 +56,38 @@ def registry_for(settings: Settings, address: str) -> tuple[Path, Registry]:
     return path, Registry.load(path)
 
 
+def verify_agent_manager(path: Path, registry: core.Registry, *, ask_kms: bool = False) -> Report:
+    """Verifies the existing deployment's rows, exported to a JSON file, under their own rule.
+
+    Args:
+        path: of a JSON array of rows.
+        registry: the accepted signers.
+        ask_kms: as `verify`.
+
+    Raises:
+        InputError, NotFoundError, ConfigError, StoreError: as `verify`.
+    """
+    from auditseal.adapters.stores.agent_manager import read_rows
+    from auditseal.config import load_settings
+    from auditseal.core.agent_manager.verify import verify_rows
+    from auditseal.service.audit import trust_in
+
+    rows, unreadable = read_rows(path)
+    macs = MacVerifiers(load_settings().settings) if ask_kms else None
+    try:
+        return verify_rows(str(path), rows, trust_in(registry, macs), unreadable=unreadable)
+    finally:
+        if macs is not None:
+            macs.close()
+
+
 def verify(
     source: str | os.PathLike[str] | Source,
     registry: core.Registry | str | os.PathLike[str],
     *,
     streams: Sequence[str] | None = None,
     ask_kms: bool = False,
-    threads: int | None = None,
+    processes: int = 1,
     progress: Progress | None = None,
 ) -> Report:
     """Verifies a log, an export or a copy. Offline, unless `ask_kms` is set.
@@ -71,7 +97,8 @@ def verify(
         registry: the accepted signers, or the path of their signers.json.
         streams: only these, each of which must have entries; None: all.
         ask_kms: let KMS verify the MACs of HMAC keys that it holds (VerifyMac).
-        threads: that check signatures; None: as many as there are processors.
+        processes: how many verify a large log; with more than 1, the calling program's main module must be one that
+            can be imported (`if __name__ == "__main__":`).
         progress: told how far the walk is.
 
     Returns:
@@ -93,7 +120,8 @@ def verify(
             registry,
             streams=streams,
             mac_verifier=macs,
-            threads=threads,
+            reopen=partial(open_source, opened.address),
+            processes=processes,
             progress=progress,
         )
     finally:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from pathlib import Path
 
 from support.decisions import decisions
-
-VECTORS = Path(__file__).resolve().parents[2] / "vectors" / "policy-decisions.json"
+from support.vectors import load_vectors
 
 
 def test_every_case_is_decided_as_the_independent_evaluator_did():
-    document = json.loads(VECTORS.read_text())
+    document = load_vectors("policy-decisions")
     expected = [case["expect"] for case in document["cases"]]
     assert len(expected) >= 2000
     assert min(Counter(expected).values()) > 200

@@ -1,7 +1,7 @@
 // Reads {statements, cases} on stdin, lets @cloud-copilot/iam-simulate decide each case, writes the results to stdout.
 import { createRequire } from 'node:module'
 
-const { runSimulation } = createRequire(process.argv[2] + '/')('@cloud-copilot/iam-simulate')
+const { runSimulation } = createRequire(new URL('../../.tools/policy-peer/', import.meta.url))('@cloud-copilot/iam-simulate')
 const chunks = []
 for await (const chunk of process.stdin) chunks.push(chunk)
 const { statements, contexts, cases } = JSON.parse(Buffer.concat(chunks).toString())
