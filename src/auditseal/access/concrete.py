@@ -6,15 +6,17 @@ that a question of who may do something never leaves somebody out; a principal t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
 from auditseal.access.arn import is_account, split_arn
-from auditseal.access.node import CLOSE, OPEN, references, without_references
+from auditseal.access.node import CLOSE, OPEN, without_references
 from auditseal.access.policy import Condition, Item, Policy, Principal, Statement
 
 UNKNOWN_ACCOUNT: Final = "000000000000"
+_ROLE_NAME: Final = re.compile(r"[A-Za-z0-9_+=,.@-]{1,64}")
 
 
 class Concrete:
@@ -31,6 +33,7 @@ class Concrete:
         self.account = UNKNOWN_ACCOUNT if arn is None else arn.account
         self._region = "us-east-1" if arn is None else arn.region
         self._roles: dict[str, str] = {}
+        self._shown: dict[str, str] = {}
 
     def policy(self, policy: Policy) -> Policy:
         """A policy without references."""
@@ -45,18 +48,17 @@ class Concrete:
         arn = split_arn(text)
         if arn is not None:
             return self._filled(text)
-        if text not in self._roles:
-            plain = without_references(text) or f"reference-{len(self._roles)}"
-            name = plain if OPEN not in text else f"reference-{len(self._roles)}"
-            self._roles[text] = f"arn:aws:iam::{self.account}:role/{name}"
-        return self._roles[text]
+        # A role's name and its ARN are the same role.
+        plain = re.sub(r"\.(?:Arn|arn|name|id)$", "", text.strip(OPEN + CLOSE)) if OPEN in text else text
+        if plain not in self._roles:
+            name = text if _ROLE_NAME.fullmatch(text) else f"reference-{len(self._roles)}"
+            self._roles[plain] = f"arn:aws:iam::{self.account}:role/{name}"
+            self._shown[self._roles[plain]] = text if OPEN not in text else f"{plain} (made at deployment)"
+        return self._roles[plain]
 
     def shown(self, arn: str) -> str:
         """A principal in the words of its file."""
-        for text, made in self._roles.items():
-            if made == arn:
-                return f"{references(text)[0]} (its name is known at deployment)" if references(text) else text
-        return arn
+        return self._shown.get(arn, arn).replace(f"arn:aws:iam::{UNKNOWN_ACCOUNT}:root", "the account's root")
 
     def _filled(self, text: str) -> str:
         """An ARN or a pattern whose account and Region are the key's where they are references."""

@@ -22,6 +22,8 @@ from auditseal.access.request import make_request
 from auditseal.errors import InputError
 
 MAX_FORMS = 256
+TEMPLATE_KEY = "arn:aws:kms:us-east-1:000000000000:key/00000000-0000-4000-8000-000000000000"
+"""Stands for the key of a template, which has no ARN yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +122,7 @@ def _candidates(
         if caller.kind != "root":
             yield _Candidate(arn=arn, shown=names.shown(arn))
         elif caller.account == names.account:
-            yield _Candidate(arn=arn, shown=f"{arn} (the root user)")
+            yield _Candidate(arn=arn, shown=f"{names.shown(arn)} (the root user)")
 
 
 def _try(candidate: _Candidate, action: str, key: str, given: Surroundings) -> Able | None:

@@ -104,7 +104,7 @@ Resources:
 """
     found = names(who_can("kms:Sign", KEY, load_documents([("t.yaml", text.encode())]).policies))
     assert "agent-manager" in found
-    assert "Exporter.Arn (its name is known at deployment)" in found
+    assert "Exporter (made at deployment)" in found
 
 
 def test_without_a_key_policy_nothing_is_said():
