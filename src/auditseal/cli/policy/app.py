@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from auditseal.cli.policy.check import check, cost
 from auditseal.cli.policy.generate import generate
 from auditseal.cli.policy.lint import lint
 from auditseal.cli.policy.simulate import simulate, who_can
@@ -13,3 +14,5 @@ app.command()(generate)
 app.command()(lint)
 app.command()(simulate)
 app.command("who-can")(who_can)
+app.command()(check)
+app.command()(cost)
