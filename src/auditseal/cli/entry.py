@@ -12,6 +12,7 @@ from typer.exceptions import TyperException
 from auditseal.cli import keys, log, settings, signers, transfer, verify
 from auditseal.cli.demo import command
 from auditseal.cli.exits import Exit, exit_of_error
+from auditseal.cli.policy import app as policy
 from auditseal.errors import AuditSealError
 
 app = typer.Typer(
@@ -35,6 +36,7 @@ app.command("sign-pending")(log.sign_pending)
 app.command("demo")(command.demo)
 app.add_typer(keys.app, name="keys")
 app.add_typer(signers.app, name="signers")
+app.add_typer(policy.app, name="policy")
 app.add_typer(settings.app, name="config")
 
 
