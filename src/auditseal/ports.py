@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from auditseal.core.algorithm import Algorithm
+from auditseal.core.caller import Caller
 from auditseal.core.chain import Head
 from auditseal.core.entry import Entry, StoredEntry, StoredSignature
 from auditseal.core.event import Draft, Micros
@@ -209,6 +210,21 @@ class Store(Source, Protocol):
             which: the filter.
             limit: at most so many.
             after: the (stream, seq) of the last entry of the page before.
+        """
+
+
+class Authenticator(Protocol):
+    """Knows callers by the credential they show. Safe to call from many threads."""
+
+    def authenticate(self, credential: str) -> Caller | None:
+        """Who calls; None where the credential is of another kind.
+
+        Args:
+            credential: what followed `Bearer`; never kept, logged or put into an error's text.
+
+        Raises:
+            UnauthenticatedError: of this kind, and not accepted: unknown, forged, expired, revoked.
+            StoreError: what it is checked against could not be had.
         """
 
 
