@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from auditseal.config import load_settings
@@ -14,11 +15,13 @@ from auditseal.wiring.sources import create_store, local_folder, log_address, op
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
     from pathlib import Path
 
     from auditseal.config import Settings
-    from auditseal.ports import Signer
+    from auditseal.ports import Signer, Store
     from auditseal.service.log import Log
+    from auditseal.service.seal import Resealer, Sealer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,13 +120,22 @@ def open_log(
     return open_configured(settings, signer=signer)
 
 
-def open_configured(settings: Settings, *, signer: Signer | None = None, background: bool = True) -> Log:
+def open_configured(
+    settings: Settings,
+    *,
+    signer: Signer | None = None,
+    background: bool = True,
+    watch_s: float | None = None,
+    wrap_signer: Callable[[Signer], Signer] = lambda signer: signer,
+) -> Log:
     """The log of the settings; see `open_log`.
 
     Args:
         settings: all of them.
         signer: as `open_log`.
         background: whether pending entries are signed by a thread of their own.
+        watch_s: how often that thread looks for what other processes left pending; None for never.
+        wrap_signer: gives the signer that is used in place of the configured one, such as a metered one.
 
     Raises:
         AuditSealError: as `open_log`.
@@ -140,19 +152,28 @@ def open_configured(settings: Settings, *, signer: Signer | None = None, backgro
         raise
     from auditseal.service.append import Appender, SigningPolicy
     from auditseal.service.log import Log
-    from auditseal.service.seal import Resealer, Sealer
+    from auditseal.service.seal import Sealer
 
-    sealer = Sealer(store, signer)
-    resealer = Resealer(sealer) if background else None
+    sealer = Sealer(store, wrap_signer(signer))
+    resealer = _resealer(store, sealer, watch_s) if background else None
     policy = SigningPolicy(
         on_failure=settings.on_signer_failure or ("refuse" if settings.require_kms else "queue"),
         backlog_limit=settings.backlog_limit,
     )
     limits = Limits(max_body_bytes=settings.max_body_bytes, max_depth=settings.max_depth)
     appender = Appender(store, sealer, resealer=resealer, policy=policy, limits=limits)
-    if resealer is not None and store.pending(limit=1):
+    if resealer is not None and (watch_s is not None or store.pending(limit=1)):
         resealer.wake()
     return Log(store, appender, sealer=sealer, resealer=resealer)
+
+
+def _resealer(store: Store, sealer: Sealer, watch_s: float | None) -> Resealer:
+    from auditseal.ports import Exclusive
+    from auditseal.service.seal import Resealer
+
+    if isinstance(store, Exclusive):
+        return Resealer(sealer, watch_s=watch_s, claim=partial(store.exclusively, "reseal"))
+    return Resealer(sealer, watch_s=watch_s)
 
 
 def _configured_signer(settings: Settings, address: str) -> Signer:

@@ -45,14 +45,12 @@ def load_tokens(path: Path) -> list[ApiToken]:
     """
     try:
         with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+            data = file.read(MAX_BYTES)
     except FileNotFoundError:
         raise NotFoundError(f"there is no token file {path}: make one with auditseal tokens create") from None
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {error.strerror}") from error
     try:
-        if len(data) > MAX_BYTES:
-            raise ValueError
         return [_token(members) for members in orjson.loads(data)["tokens"]]
     except (ValueError, KeyError, TypeError, InputError):
         raise ConfigError(f"{path} is no token file: restore it, or make the tokens anew") from None
