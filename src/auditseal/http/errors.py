@@ -96,6 +96,8 @@ def problem_members(error: AuditSealError) -> dict[str, Any]:
     members = _members(kind, detail) | {"retryable": error.retryable}
     if isinstance(error, CanonicalError | SignerError):
         members["reason"] = error.reason
+    if isinstance(error, BacklogFullError):
+        members |= {"pending": error.pending, "limit": error.limit}
     if isinstance(error, SignaturePendingError):
         members["receipts"] = [receipt_members(receipt) for receipt in error.receipts]
     return members

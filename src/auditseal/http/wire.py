@@ -127,6 +127,8 @@ class Problem(BaseModel):
     retryable: bool = Field(default=False, description="Whether the same request may succeed later.")
     request_id: str | None = Field(default=None, examples=[_ID])
     reason: str | None = Field(default=None, description="Of the signer's failure, or of JSON that is not canonical.")
+    pending: int | None = Field(default=None, description="How many entries wait for a signature.")
+    limit: int | None = Field(default=None, description="How many may.")
     receipts: list[Receipt] | None = Field(default=None, description="Of what is in the log and not signed yet.")
 
 

@@ -11,13 +11,14 @@ from auditseal.config import load_settings
 from auditseal.core.event import Limits
 from auditseal.errors import ConfigError, ConflictError, SignerError
 from auditseal.wiring import signing
-from auditseal.wiring.sources import create_store, local_folder, log_address, open_store
+from auditseal.wiring.sources import create_store, is_service, local_folder, log_address, open_store
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
     from pathlib import Path
 
+    from auditseal.client import Client
     from auditseal.config import Settings
     from auditseal.ports import Signer, Store
     from auditseal.service.log import Log
@@ -83,11 +84,12 @@ def open_log(
     require_kms: bool | None = None,
     on_signer_failure: Literal["refuse", "queue"] | None = None,
     create: bool = False,
-) -> Log:
+) -> Log | Client:
     """Opens a log for appending. What is not given here comes from the environment and the settings file.
 
     Args:
-        address: such as `sqlite:///audit.db`.
+        address: such as `sqlite:///audit.db`, or a service's, `https://audit.internal`: it has a signer of its own, and
+            `AUDITSEAL_TOKEN` says who calls.
         signer: one made by the caller, in place of a configured one.
         signers: path of signers.json, against which the signer is checked at the start.
         kms_key_id: key id, key ARN, alias or alias ARN in AWS KMS.
@@ -113,11 +115,30 @@ def open_log(
         "on_signer_failure": on_signer_failure,
     }
     settings = load_settings(flags).settings
+    if is_service(log_address(settings)):
+        given = [name for name, value in flags.items() if name != "log" and value is not None]
+        if given or signer is not None or create:
+            raise ConfigError(
+                f"{settings.log} is a service, which signs by itself: leave out {(given or ['signer'])[0]}"
+            )
+        return open_client(settings)
     if create and signer is None:
         init_log(settings)
     elif create:
         create_store(log_address(settings))
     return open_configured(settings, signer=signer)
+
+
+def open_client(settings: Settings) -> Client:
+    """A client of the service that the settings name.
+
+    Raises:
+        ConfigError: the address is not usable, or the extra `client` is not installed.
+    """
+    from auditseal.client import Client
+
+    token = None if settings.token is None else settings.token.get_secret_value()
+    return Client(log_address(settings), token=token)
 
 
 def open_configured(
