@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 MAX_BYTES: Final = 64 * 1024 * 1024
 _SCHEMA: Final = (
     "CREATE TABLE IF NOT EXISTS spool (n INTEGER PRIMARY KEY AUTOINCREMENT, stream TEXT NOT NULL, event BLOB NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS refused (n INTEGER PRIMARY KEY, stream TEXT NOT NULL, event BLOB NOT NULL, reason TEXT)",
+    "CREATE TABLE IF NOT EXISTS refused (n INTEGER PRIMARY KEY, stream TEXT NOT NULL, event BLOB NOT NULL, why TEXT)",
 )
 
 
@@ -122,7 +122,7 @@ class Spool:
     def refused(self) -> list[tuple[Event, str]]:
         """The events that the service refused for good, and why."""
         with self._lock, self._errors():
-            rows = self._db.execute("SELECT stream, event, reason FROM refused ORDER BY n").fetchall()
+            rows = self._db.execute("SELECT stream, event, why FROM refused ORDER BY n").fetchall()
         return [(Event(stream=stream, **orjson.loads(text)), reason) for stream, text, reason in rows]
 
     def close(self) -> None:
