@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from auditseal.cli import keys, log, settings, signers, transfer, verify
+from auditseal.cli import keys, log, serve, settings, signers, tokens, transfer, verify
 from auditseal.cli.demo import command
 from auditseal.cli.exits import Exit, exit_of_error
 from auditseal.cli.policy import app as policy
@@ -33,10 +33,12 @@ app.command("explain")(verify.explain)
 app.command("export")(transfer.export)
 app.command("import")(transfer.import_)
 app.command("sign-pending")(log.sign_pending)
+app.command("serve")(serve.serve)
 app.command("demo")(command.demo)
 app.add_typer(keys.app, name="keys")
 app.add_typer(signers.app, name="signers")
 app.add_typer(policy.app, name="policy")
+app.add_typer(tokens.app, name="tokens")
 app.add_typer(settings.app, name="config")
 
 
