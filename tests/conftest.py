@@ -1,0 +1,43 @@
+"""Fixtures that all tests share: the emulator, the fake KMS, and an environment without anybody's AWS settings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from emulator import Emulator, running_emulator
+
+from fakes.kms import FakeKms
+
+_NETWORK = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE"}
+
+
+@pytest.fixture(autouse=True, scope="session")
+def aws_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Leaves no AWS setting of this machine in force, and gives credentials that mean nothing outside."""
+    nowhere = str(tmp_path_factory.getbasetemp() / "no-such-file")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith("AWS_") or name.upper() in _NETWORK:
+                patch.delenv(name)
+        patch.setenv("AWS_CONFIG_FILE", nowhere)
+        patch.setenv("AWS_SHARED_CREDENTIALS_FILE", nowhere)
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        patch.setenv("AWS_ACCESS_KEY_ID", "AKIATESTSIGNER000001")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "a-secret-of-the-tests")
+        yield
+
+
+@pytest.fixture(scope="session")
+def emulator() -> Iterator[Emulator]:
+    """One ministack for all tests that ask for it."""
+    with running_emulator() as running:
+        yield running
+
+
+@pytest.fixture
+def kms() -> Iterator[FakeKms]:
+    """A fake KMS of the test's own, without faults."""
+    with FakeKms() as running:
+        yield running
