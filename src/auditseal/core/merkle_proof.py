@@ -131,7 +131,8 @@ def verify_inclusion(leaf: bytes, index: int, size: int, path: Sequence[bytes], 
         InputError: a number is out of range, or a hash does not have 32 bytes.
     """
     _check_size(size, "the tree")
-    _check_size(index + 1, "the tree up to the leaf")
+    if not 0 <= index < MAX_SIZE:
+        raise InputError(f"there is no leaf {index}: leaves are counted from 0 to below 2^63-1")
     _check_hashes(leaf, root, *path)
     if index >= size:
         raise ProofInvalidError(f"a tree of {size} leaves has no leaf {index}")

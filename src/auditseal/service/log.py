@@ -121,4 +121,3 @@ class Log:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
