@@ -10,6 +10,7 @@ Source: `docs/configuration.md`.
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -196,3 +197,16 @@ def _check_consistent(settings: Settings, origins: Mapping[str, str]) -> None:
     if settings.key_source is None and len(given) > 1:
         names = " and ".join(ENVIRONMENT[needs[source]][0] for source in given)
         raise ConfigError(f"{names} are both set: say which one signs with AUDIT_SIGNING_KEY_SOURCE")
+
+
+def shown_value(settings: Settings, name: str) -> Any:
+    """A setting's value as it may be shown: secrets masked, a password in an address left out."""
+    value = getattr(settings, name)
+    if isinstance(value, SecretStr):
+        return "********"
+    if name == "log" and value is not None:
+        return _PASSWORD.sub(r"\1:********@", value)
+    return str(value) if isinstance(value, Path) else value
+
+
+_PASSWORD: Final = re.compile(r"(://[^:/@]*):[^@]*@")

@@ -302,6 +302,23 @@ def parse_time(text: str) -> Micros:
     return Micros((moment - _EPOCH) // _MICROSECOND)
 
 
+def instant(text: str) -> str:
+    """A time as people write it, in the form that bodies have, so that the two compare as text.
+
+    Args:
+        text: RFC 3339 with any offset and up to six decimals, or a date alone (midnight UTC).
+
+    Raises:
+        InputError: another form.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise InputError(f"{text[:40]!r} is not a time such as 2026-07-01T00:00:03Z or 2026-07-01") from None
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    return format_time(Micros((moment - _EPOCH) // _MICROSECOND))
+
+
 Ack = Literal["signed", "durable"]
 """What an append waits for: its signature, or only the disk."""
 

@@ -12,6 +12,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
 from auditseal.core.algorithm import offline_rule
 from auditseal.core.canonical import MAX_DEPTH, canonicalize
 from auditseal.core.event import check_name
@@ -114,6 +116,13 @@ class RegisteredSigner:
         object.__setattr__(self, "fingerprint", None if self.public_key is None else fingerprint(self.public_key))
         object.__setattr__(self, "rule", None if key is None else offline_rule(self.algorithm, key))
         object.__setattr__(self, "is_unlimited", not limited)
+
+    @property
+    def signature_bytes(self) -> int | None:
+        """The only length that its signatures have; None where the encoding leaves it open (ECDSA)."""
+        if isinstance(self.public_key, RSAPublicKey):
+            return self.public_key.key_size // 8
+        return self.algorithm.signature_bytes
 
     def check_valid_at(self, stream: str, seq: int, time: str | None) -> None:
         """Returns if signatures of this signer count at this place.

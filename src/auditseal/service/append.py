@@ -136,10 +136,14 @@ class Appender:
         self._refuse_pending(receipts, ack)
         return receipts
 
-    def stream(self, events: Iterable[Event], ack: Ack = "signed") -> Iterator[list[Outcome]]:
+    def stream(self, events: Iterable[Event | InputError], ack: Ack = "signed") -> Iterator[list[Outcome]]:
         """Appends any number of events, each with an outcome of its own, in constant memory.
 
         The next chunk is chained while the signer works on those before.
+
+        Args:
+            events: an InputError among them stands for an event that could not be read, and is its outcome.
+            ack: as `append`.
 
         Yields:
             for each event in order, its receipt or why it alone was not appended (InputError, ConflictError); receipts
@@ -172,7 +176,9 @@ class Appender:
     def _draft(self, event: Event) -> Draft:
         return make_draft(event, new_id=self._make_id(), limits=self._limits)
 
-    def _try_draft(self, event: Event) -> Draft | InputError:
+    def _try_draft(self, event: Event | InputError) -> Draft | InputError:
+        if isinstance(event, InputError):
+            return event
         try:
             return self._draft(event)
         except InputError as error:

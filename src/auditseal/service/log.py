@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 from auditseal.core.event import Event
+from auditseal.errors import ConfigError
 from auditseal.ports import EntryFilter
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from auditseal.core.entry import StoredEntry
     from auditseal.core.event import Ack, Receipt
+    from auditseal.errors import InputError, SignerError
     from auditseal.ports import Signer, Store
     from auditseal.service.append import Appender, Outcome
     from auditseal.service.seal import Backlog, Resealer, Sealer
@@ -69,6 +71,14 @@ class Log:
         event = Event(type=type, payload=payload or {}, actor=actor, stream=stream, id=id, context=context)
         return self._appender.append(event, ack)
 
+    def append_event(self, event: Event, *, ack: Ack = "signed") -> Receipt:
+        """Records an event that was put together elsewhere.
+
+        Raises:
+            as `append`.
+        """
+        return self._appender.append(event, ack)
+
     def append_many(self, events: Iterable[Event], *, ack: Ack = "signed") -> list[Receipt]:
         """Records events in order, sharing transactions and signing concurrently.
 
@@ -77,7 +87,7 @@ class Log:
         """
         return self._appender.append_many(events, ack)
 
-    def append_stream(self, events: Iterable[Event], *, ack: Ack = "signed") -> Iterator[list[Outcome]]:
+    def append_stream(self, events: Iterable[Event | InputError], *, ack: Ack = "signed") -> Iterator[list[Outcome]]:
         """Records any number of events in constant memory; each has an outcome of its own.
 
         Yields:
@@ -104,9 +114,20 @@ class Log:
             yield from part
             after = (part[-1].stream, part[-1].seq)
 
-    def sign_pending(self) -> Backlog | None:
-        """Signs what waits for a signature; None without a signer."""
-        return self._sealer.sign_pending() if self._sealer is not None else None
+    @property
+    def outage(self) -> SignerError | None:
+        """Why the signer is held to be down, while it is."""
+        return self._sealer.outage if self._sealer is not None else None
+
+    def sign_pending(self) -> Backlog:
+        """Signs what waits for a signature.
+
+        Raises:
+            ConfigError: the log was opened without a signer.
+        """
+        if self._sealer is None:
+            raise ConfigError("no signer is configured: set AUDIT_SIGNING_KMS_KEY_ID and AUDIT_SIGNER_KID")
+        return self._sealer.sign_pending()
 
     def close(self) -> None:
         """Waits for signatures in flight and releases everything. Idempotent."""

@@ -40,7 +40,7 @@ def import_entries(source: Source, store: Store, *, progress: Progress | None = 
             added before it stays: each entry added follows its head.
         StoreError, ConflictError: as `Store.insert`.
     """
-    heads = {head.stream: head for head in store.streams()}
+    heads: dict[str, Head] = {head.stream: head for head in store.streams()}
     added: dict[str, int] = {}
     entries = iter(source.walk())
     while part := list(islice(entries, _PART)):

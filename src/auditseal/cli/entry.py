@@ -1,0 +1,87 @@
+"""The `auditseal` command: the tree of commands, and the one place where errors become a line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import click
+import typer
+
+from auditseal.cli import keys, log, settings, signers, transfer, verify
+from auditseal.cli.exits import Exit, exit_of_error
+from auditseal.errors import AuditSealError
+
+app = typer.Typer(
+    name="auditseal",
+    help="A tamper-evident audit log, chained by hash and signed by AWS KMS, that anybody can verify offline.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.command("init")(log.init)
+app.command("append")(log.append)
+app.command("ingest")(log.ingest)
+app.command("list")(log.list_entries)
+app.command("show")(log.show)
+app.command("verify")(verify.verify)
+app.command("explain")(verify.explain)
+app.command("export")(transfer.export)
+app.command("import")(transfer.import_)
+app.command("sign-pending")(log.sign_pending)
+app.add_typer(keys.app, name="keys")
+app.add_typer(signers.app, name="signers")
+app.add_typer(settings.app, name="config")
+
+
+def _print_version(asked: bool) -> None:  # noqa: FBT001 - typer's callback
+    if asked:
+        from importlib.metadata import version
+
+        print(f"auditseal {version('auditseal')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """A tamper-evident audit log, chained by hash and signed by AWS KMS, that anybody can verify offline."""
+
+
+def main() -> None:
+    """Runs the command of this process's arguments and exits with its code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Runs a command; its exit code. Nothing but the code and one line tells of an error."""
+    try:
+        result = app(arguments, prog_name="auditseal", standalone_mode=False)
+    except AuditSealError as error:
+        return _say(str(error), exit_of_error(error))
+    except click.exceptions.Exit as exit_:
+        return exit_.exit_code
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        return _say("interrupted", Exit.INTERRUPTED)
+    except click.ClickException as error:
+        return _say(error.format_message(), Exit.USAGE)
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`): nothing is left to say, and nobody to say it to.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.GOOD
+    except Exception as error:
+        if os.environ.get("AUDITSEAL_TEST_TRACEBACK"):
+            raise
+        return _say(f"internal error ({type(error).__name__}); please report it with the command", Exit.INTERNAL)
+    return int(result or 0)
+
+
+def _say(message: str, code: Exit) -> int:
+    line = " ".join(message.split())
+    print(f"auditseal: {line}", file=sys.stderr)
+    return int(code)

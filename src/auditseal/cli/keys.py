@@ -1,0 +1,229 @@
+"""keys: make, export, list and check keys in AWS KMS."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from auditseal.cli.exits import Exit, strongest
+from auditseal.cli.options import OutputOption, SignersOption, emit, json_text, parse_outputs, remark
+from auditseal.errors import ConflictError, InputError, NotFoundError
+
+if TYPE_CHECKING:
+    from auditseal.core.algorithm import Algorithm
+    from auditseal.core.registry import RegisteredSigner
+
+app = typer.Typer(no_args_is_help=True, help="Keys in AWS KMS.")
+
+KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="Key id, key ARN or alias.")]
+SignerIdOption = Annotated[str | None, typer.Option("--signer-id", help="Its name in signers.json.")]
+
+
+@app.command()
+def create(
+    algorithm: Annotated[str, typer.Option("--algorithm", help="Such as ed25519 or rsa-sha256.")],
+    alias: Annotated[str | None, typer.Option("--alias", help="A free alias, such as alias/audit.")] = None,
+    signer_id: SignerIdOption = None,
+    signers: SignersOption = None,
+    key_spec: Annotated[str | None, typer.Option("--key-spec", help="Such as RSA_3072.")] = None,
+    policy: Annotated[Path | None, typer.Option("--policy", metavar="FILE", help="The key policy as JSON.")] = None,
+    description: Annotated[str, typer.Option("--description", help="For people.")] = "auditseal signing key",
+    output: OutputOption = None,
+) -> None:
+    """Make a signing key in KMS and add it to signers.json."""
+    from auditseal.config import load_settings
+    from auditseal.core.algorithm import parse_algorithm
+    from auditseal.wiring import signing
+
+    outputs = parse_outputs(output, ("text", "json"))
+    settings = load_settings({"signers": signers}).settings
+    chosen = parse_algorithm(algorithm)
+    path = settings.signers
+    if (path is None) != (signer_id is None):
+        raise InputError("--signer-id and --signers go together: the name, and the signers.json it is added to")
+    if path is not None and signer_id is not None:
+        _check_free(path, signer_id)
+    keys = signing.open_keys(settings)
+    try:
+        info = keys.create_key(
+            chosen, alias=alias, description=description, policy=_policy_text(policy), key_spec=key_spec
+        )
+        signer = None
+        if path is not None and signer_id is not None:
+            signer = _register(keys, info.arn, chosen, signer_id, path)
+    finally:
+        keys.close()
+    document = {
+        "schema_version": 1,
+        "keyId": info.key_id,
+        "keyArn": info.arn,
+        "alias": alias,
+        "signerId": signer_id,
+        "algorithm": str(chosen.id),
+        "fingerprint": None if signer is None else signer.fingerprint,
+    }
+    text = [f"Made {info.arn} ({info.spec})" + (f", {alias}" if alias else "")]
+    if signer is not None:
+        text.append(f"Added {signer_id} ({chosen.id}) to {path}, fingerprint {signer.fingerprint or 'none: a MAC'}")
+        text.append(f"To sign with it: AUDIT_SIGNING_KMS_KEY_ID={alias or info.arn} AUDIT_SIGNER_KID={signer_id}")
+    emit(outputs, {"text": lambda: "\n".join(text), "json": lambda: json_text(document)})
+
+
+@app.command()
+def export(
+    key: KeyArgument,
+    signer_id: SignerIdOption = None,
+    signers: SignersOption = None,
+    algorithm: Annotated[str | None, typer.Option("--algorithm", help="For RSA: rsa-sha256 or rsa-pss-sha256.")] = None,
+    output: OutputOption = None,
+) -> None:
+    """Export a public key: print it, or add it to signers.json under a name."""
+    from auditseal.config import load_settings
+    from auditseal.core.algorithm import infer_algorithm, parse_algorithm
+    from auditseal.core.key import fingerprint, parse_public_key, to_pem
+    from auditseal.wiring import signing
+
+    outputs = parse_outputs(output, ("text", "json"))
+    settings = load_settings({"signers": signers}).settings
+    chosen = parse_algorithm(algorithm) if algorithm is not None else None
+    keys = signing.open_keys(settings, key_id=key)
+    try:
+        exported = keys.export_public_key(key)
+        public_key = parse_public_key(exported.der)
+        chosen = chosen or infer_algorithm(public_key)
+        if signer_id is not None:
+            if settings.signers is None:
+                raise InputError("--signer-id needs --signers: the signers.json it is added to")
+            _register(keys, exported.arn, chosen, signer_id, settings.signers)
+    finally:
+        keys.close()
+    document = {
+        "schema_version": 1,
+        "keyArn": exported.arn,
+        "keySpec": exported.spec,
+        "algorithm": str(chosen.id),
+        "signerId": signer_id,
+        "fingerprint": fingerprint(public_key),
+        "publicKey": to_pem(public_key),
+    }
+    said = to_pem(public_key).rstrip()
+    if signer_id is not None:
+        said = f"Added {signer_id} ({chosen.id}) to {settings.signers}, fingerprint {fingerprint(public_key)}"
+    emit(outputs, {"text": lambda: said, "json": lambda: json_text(document)})
+
+
+@app.command("list")
+def list_keys(output: OutputOption = None) -> int:
+    """List the keys of the account and Region that can sign for a log."""
+    from auditseal.config import load_settings
+    from auditseal.wiring import signing
+
+    outputs = parse_outputs(output, ("text", "json"))
+    keys = signing.open_keys(load_settings().settings)
+    try:
+        listing = keys.list_signing_keys()
+    finally:
+        keys.close()
+    rows = [
+        {
+            "keyId": info.key_id,
+            "keyArn": info.arn,
+            "keySpec": info.spec,
+            "state": info.state,
+            "aliases": list(listing.aliases.get(info.key_id, ())),
+            "algorithms": [str(row.id) for row in info.fitting],
+            "created": info.created.isoformat(),
+        }
+        for info in listing.keys
+    ]
+    for arn in listing.not_described:
+        remark(f"auditseal: {arn} may not be described with these credentials: it may sign or not")
+    emit(
+        outputs,
+        {
+            "text": lambda: (
+                "\n".join(
+                    f"{row['keyId']}  {row['keySpec']}  {row['state']}  {', '.join(row['aliases']) or '-'}"
+                    for row in rows
+                )
+                or "no signing keys"
+            ),
+            "json": lambda: json_text(
+                {"schema_version": 1, "keys": rows, "not_described": list(listing.not_described)}
+            ),
+        },
+    )
+    return Exit.GOOD if rows else Exit.INCONCLUSIVE
+
+
+@app.command()
+def check(signers: SignersOption = None, output: OutputOption = None) -> int:
+    """Check each signer's key in KMS: its state, and that signers.json has the same public key."""
+    from auditseal.config import load_settings
+    from auditseal.service.key_check import check_keys
+    from auditseal.wiring import signing
+    from auditseal.wiring.verifying import registry_for
+
+    outputs = parse_outputs(output, ("text", "json"))
+    settings = load_settings({"signers": signers}).settings
+    path, registry = registry_for(settings, settings.log or "")
+    keys = signing.open_keys(settings)
+    try:
+        checks = check_keys(registry, keys)
+    finally:
+        keys.close()
+    words = {True: "pass", False: "FAIL", None: "not checked"}
+    codes = [{True: Exit.GOOD, False: Exit.BAD, None: Exit.INCONCLUSIVE}[item.holds] for item in checks]
+    emit(
+        outputs,
+        {
+            "text": lambda: (
+                "\n".join(f"{item.signer_id}  {words[item.holds]}  {item.detail}" for item in checks)
+                or f"{path} has no signers"
+            ),
+            "json": lambda: json_text(
+                {
+                    "schema_version": 1,
+                    "exit_code": int(strongest(codes)),
+                    "checks": [
+                        {"signerId": item.signer_id, "holds": item.holds, "detail": item.detail} for item in checks
+                    ],
+                }
+            ),
+        },
+    )
+    return strongest(codes)
+
+
+def _check_free(path: Path, signer_id: str) -> None:
+    """Refuses a name that is taken, before a key is made that would have none."""
+    from auditseal.adapters.registry_file import load_registry
+
+    try:
+        registry = load_registry(path)
+    except NotFoundError:
+        return
+    if registry.find(signer_id) is not None:
+        raise ConflictError(f"{path} has a signer {signer_id!r} already: choose another name; no key was made")
+
+
+def _register(keys: Any, arn: str, algorithm: Algorithm, signer_id: str, path: Path) -> RegisteredSigner:
+    from auditseal.adapters.registry_file import update_registry
+    from auditseal.core.key import parse_public_key
+    from auditseal.core.registry import RegisteredSigner
+
+    public_key = None if algorithm.is_mac else parse_public_key(keys.export_public_key(arn).der)
+    signer = RegisteredSigner(signer_id=signer_id, algorithm=algorithm, public_key=public_key, key_arn=arn)
+    update_registry(path, lambda registry: registry.with_signer(signer), create=True)
+    return signer
+
+
+def _policy_text(path: Path | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read as a policy: {error}") from None

@@ -1,0 +1,142 @@
+"""How a verification's report looks, as text and as JSON.
+
+Source: `docs/spec/report.md`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from auditseal.cli.exits import exit_of_report
+from auditseal.cli.options import paint
+from auditseal.core.report import Severity, Verdict
+
+if TYPE_CHECKING:
+    from auditseal.core.report import Finding, Report, StreamSummary
+
+_MOST_FINDINGS = 50
+_STYLES = {Verdict.VALID: "green", Verdict.INVALID: "red", Verdict.INCONCLUSIVE: "yellow"}
+_DEVELOPMENT = "development key: proves little"
+
+
+def report_members(report: Report) -> dict[str, Any]:
+    """A report as JSON members."""
+    return {
+        "schema_version": 1,
+        "source": report.source,
+        "verdict": str(report.verdict),
+        "exit_code": int(exit_of_report(report)),
+        "checked": dict(report.checked),
+        "unreachable": report.unreachable,
+        "streams": [_stream_members(stream) for stream in report.streams],
+        "findings": [_finding_members(finding) for finding in report.findings],
+    }
+
+
+def _stream_members(stream: StreamSummary) -> dict[str, Any]:
+    return {
+        "stream": stream.stream,
+        "entries": stream.entries,
+        "signed": stream.signed,
+        "first_seq": stream.first_seq,
+        "last_seq": stream.last_seq,
+        "first_time": stream.first_time,
+        "last_time": stream.last_time,
+        "head": stream.head.hex(),
+        "signed_by": [
+            {
+                "signer": part.signer,
+                "algorithm": part.algorithm,
+                "first_seq": part.first_seq,
+                "last_seq": part.last_seq,
+                "development": part.development,
+            }
+            for part in stream.signed_by
+        ],
+    }
+
+
+def _finding_members(finding: Finding) -> dict[str, Any]:
+    return {
+        "code": str(finding.code),
+        "severity": str(finding.severity),
+        "stream": finding.stream,
+        "seq": finding.seq,
+        "last_seq": finding.last_seq,
+        "entry_id": finding.entry_id,
+        "expected": finding.expected,
+        "actual": finding.actual,
+        "message": finding.message,
+    }
+
+
+def report_text(report: Report, signers: str) -> str:
+    """A report for a person: what was asked, what is proven, what is not."""
+    lines = [line for stream in report.streams for line in _stream_lines(stream)]
+    lines.append(f"Verified against {signers}: {_checked(report)}")
+    if report.unreachable:
+        lines.append(f"Not checked: {report.unreachable}")
+    verdict = paint(report.verdict.upper(), _STYLES[report.verdict])
+    notes = [finding for finding in report.findings if finding.severity is Severity.NOTE]
+    faults = [finding for finding in report.findings if finding.severity is not Severity.NOTE]
+    if report.verdict is Verdict.VALID:
+        lines.append(verdict)
+    else:
+        lines.append(f"{verdict}: {len(faults)} finding{'' if len(faults) == 1 else 's'}")
+    lines += _finding_lines(faults, len(report.streams))
+    if faults and report.verdict is Verdict.INVALID:
+        place = next((finding for finding in faults if finding.seq is not None), None)
+        if place is not None:
+            lines.append(f"To see more: auditseal explain {report.source} '{place.stream}#{place.seq}'")
+    if notes:
+        lines += ["To know:", *(f"  {finding.code}  {finding.message}" for finding in notes)]
+    return "\n".join(lines)
+
+
+def _checked(report: Report) -> str:
+    return ", ".join(f"{count:,} {kind}" for kind, count in report.checked.items()) or "nothing"
+
+
+def _stream_lines(stream: StreamSummary) -> list[str]:
+    places = f"entries {stream.first_seq:,} to {stream.last_seq:,}"
+    lines = [f"Stream {stream.stream}  {places}   {_minute(stream.first_time)} to {_minute(stream.last_time)}"]
+    names = [f"{part.signer} ({part.algorithm})" for part in stream.signed_by]
+    width = max(map(len, names), default=0)
+    shown = list(zip(names, stream.signed_by, strict=True))
+    for name, part in shown[:_MOST_FINDINGS]:
+        mark = f"   {_DEVELOPMENT}" if part.development else ""
+        lines.append(f"  signed by   {name:<{width}}   {part.first_seq:,} to {part.last_seq:,}{mark}")
+    if len(shown) > _MOST_FINDINGS:
+        lines.append(f"  signed by   … and {len(shown) - _MOST_FINDINGS} more ranges")
+    whole = stream.signed == stream.entries
+    lines.append(f"  proven      G1 signed, {'all' if whole else 'only'} {stream.signed:,} of {stream.entries:,}")
+    return lines
+
+
+def _minute(time: str) -> str:
+    return f"{time[:19].replace('T', ' ')}Z" if time else "(no time)"
+
+
+def _finding_lines(findings: list[Finding], streams: int) -> list[str]:
+    rows = []
+    for finding in findings[:_MOST_FINDINGS]:
+        place = "" if finding.seq is None else f"#{finding.seq:,}"
+        if finding.last_seq is not None and finding.last_seq != finding.seq:
+            place += f" to #{finding.last_seq:,}"
+        if streams != 1 and finding.stream:
+            place = f"{finding.stream} {place}".rstrip()
+        message = finding.message
+        if finding.expected and finding.actual:
+            message += f" (expected {_short(finding.expected)}, found {_short(finding.actual)})"
+        rows.append((place, str(finding.code), message))
+    widths = [max(len(row[index]) for row in rows) for index in range(2)] if rows else []
+    lines = [f"  {place:<{widths[0]}}  {code:<{widths[1]}}  {message}" for place, code, message in rows]
+    if len(findings) > _MOST_FINDINGS:
+        lines.append(f"  … and {len(findings) - _MOST_FINDINGS:,} more: -o json lists them all")
+    return lines
+
+
+def _short(text: str) -> str:
+    """A hash by its ends."""
+    digits = 64
+    return f"{text[:8]}…{text[-4:]}" if len(text) == digits and " " not in text else text

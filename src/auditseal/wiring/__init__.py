@@ -1,0 +1,1 @@
+"""The composition root: it alone names concrete adapters, each imported when it is needed."""

@@ -1,0 +1,201 @@
+"""Opens and creates logs, joined with the signer that the settings name."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from auditseal.config import load_settings
+from auditseal.core.event import Limits
+from auditseal.errors import ConfigError, ConflictError, SignerError
+from auditseal.wiring import signing
+from auditseal.wiring.sources import create_store, local_folder, log_address, open_store
+
+if TYPE_CHECKING:
+    import os
+    from pathlib import Path
+
+    from auditseal.config import Settings
+    from auditseal.ports import Signer
+    from auditseal.service.log import Log
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Initialised:
+    """What `init_log` made.
+
+    Attributes:
+        address: of the log.
+        created: whether there was none before.
+        signer: name and algorithm of what will sign.
+        development_key: the key file that was made, else None.
+        signers: the signers.json of the development key, else None.
+    """
+
+    address: str
+    created: bool
+    signer: tuple[str, str]
+    development_key: Path | None = None
+    signers: Path | None = None
+
+
+def init_log(settings: Settings) -> Initialised:
+    """Creates the log, or brings an older one up to date; without a configured signer, with a development key.
+
+    A configured signer is proven first, so that a log is not made for one that cannot sign.
+
+    Raises:
+        ConfigError, InputError, StoreError, SignerError: as `open_log`.
+    """
+    address = log_address(settings)
+    folder = local_folder(address)
+    signer = signing.find_signer(settings, folder)
+    if signer is not None:
+        try:
+            signer.start()
+        finally:
+            signer.close()
+    created = create_store(address)
+    key = None
+    if signer is None:
+        key, signer = _make_development_signer(folder)
+    return Initialised(
+        address=address,
+        created=created,
+        signer=(signer.signer_id, signer.algorithm.id),
+        development_key=key,
+        signers=None if key is None else folder / signing.SIGNERS,
+    )
+
+
+def open_log(
+    address: str | None = None,
+    *,
+    signer: Signer | None = None,
+    signers: str | os.PathLike[str] | None = None,
+    kms_key_id: str | None = None,
+    signer_id: str | None = None,
+    algorithm: str | None = None,
+    require_kms: bool | None = None,
+    on_signer_failure: Literal["refuse", "queue"] | None = None,
+    create: bool = False,
+) -> Log:
+    """Opens a log for appending. What is not given here comes from the environment and the settings file.
+
+    Args:
+        address: such as `sqlite:///audit.db`.
+        signer: one made by the caller, in place of a configured one.
+        signers: path of signers.json, against which the signer is checked at the start.
+        kms_key_id: key id, key ARN, alias or alias ARN in AWS KMS.
+        signer_id: the signer's name in signers.json.
+        algorithm: a signature algorithm id.
+        require_kms: refuse every local key.
+        on_signer_failure: `refuse` or `queue`; see `docs/configuration.md`.
+        create: whether a log that does not exist is created, as by `auditseal init`.
+
+    Raises:
+        ConfigError: a setting is missing, malformed or contradicts another, or the key does not fit.
+        InputError: no address of a log.
+        NotFoundError: no log there, and `create` is false.
+        StoreError: it cannot be used.
+    """
+    flags: dict[str, Any] = {
+        "log": address,
+        "signers": signers,
+        "kms_key_id": kms_key_id,
+        "signer_id": signer_id,
+        "algorithm": algorithm,
+        "require_kms": require_kms,
+        "on_signer_failure": on_signer_failure,
+    }
+    settings = load_settings(flags).settings
+    if create and signer is None:
+        init_log(settings)
+    elif create:
+        create_store(log_address(settings))
+    return open_configured(settings, signer=signer)
+
+
+def open_configured(settings: Settings, *, signer: Signer | None = None, background: bool = True) -> Log:
+    """The log of the settings; see `open_log`.
+
+    Args:
+        settings: all of them.
+        signer: as `open_log`.
+        background: whether pending entries are signed by a thread of their own.
+
+    Raises:
+        AuditSealError: as `open_log`.
+    """
+    if settings.signing_mode == "checkpoint":
+        raise ConfigError("AUDITSEAL_SIGNING_MODE=checkpoint is not available yet: leave it at event")
+    address = log_address(settings)
+    store = open_store(address)
+    try:
+        signer = signing.check_allowed(signer or _configured_signer(settings, address), settings)
+        _start(signer)
+    except BaseException:
+        store.close()
+        raise
+    from auditseal.service.append import Appender, SigningPolicy
+    from auditseal.service.log import Log
+    from auditseal.service.seal import Resealer, Sealer
+
+    sealer = Sealer(store, signer)
+    resealer = Resealer(sealer) if background else None
+    policy = SigningPolicy(
+        on_failure=settings.on_signer_failure or ("refuse" if settings.require_kms else "queue"),
+        backlog_limit=settings.backlog_limit,
+    )
+    limits = Limits(max_body_bytes=settings.max_body_bytes, max_depth=settings.max_depth)
+    appender = Appender(store, sealer, resealer=resealer, policy=policy, limits=limits)
+    if resealer is not None and store.pending(limit=1):
+        resealer.wake()
+    return Log(store, appender, sealer=sealer, resealer=resealer)
+
+
+def _configured_signer(settings: Settings, address: str) -> Signer:
+    signer = signing.find_signer(settings, local_folder(address))
+    if signer is None:
+        raise ConfigError(
+            "no signer is configured: set AUDIT_SIGNING_KMS_KEY_ID and AUDIT_SIGNER_KID, or make a development "
+            f"key with auditseal init --log {address}"
+        )
+    return signer
+
+
+def _start(signer: Signer) -> None:
+    """Proves the signer; one that cannot be reached now may sign later, and events then wait for it."""
+    try:
+        signer.start()
+    except SignerError as error:
+        if not error.retryable:
+            signer.close()
+            raise
+    except BaseException:
+        signer.close()
+        raise
+
+
+def _make_development_signer(folder: Path) -> tuple[Path, Signer]:
+    from auditseal.adapters.registry_file import SECRET_MODE, update_registry
+    from auditseal.adapters.signers.development_key import generate_development_key
+    from auditseal.adapters.signers.local import LocalSigner
+    from auditseal.core.registry import RegisteredSigner
+
+    path = folder / signing.DEVELOPMENT_KEY
+    with suppress(ConflictError):  # another process made it in this moment; both use that one
+        generate_development_key(path)
+    signer = LocalSigner.from_file(path, signer_id=signing.DEVELOPMENT_ID)
+    registered = RegisteredSigner(
+        signer_id=signer.signer_id,
+        algorithm=signer.algorithm,
+        public_key=signer.public_key,
+        development=True,
+        description="A local key for development. It proves little: whoever can read its file can sign.",
+    )
+    signers = folder / signing.SIGNERS
+    update_registry(signers, lambda registry: registry.with_signer(registered), create=True)
+    signers.chmod(SECRET_MODE)
+    return path, signer

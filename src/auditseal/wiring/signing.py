@@ -1,0 +1,218 @@
+"""From the settings to the signer, and to KMS.
+
+`REQUIRE_KMS` is enforced here for every path that leads to a signer: what is configured, what lies beside the log, and
+what a caller passes in.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from auditseal.core.algorithm import parse_algorithm
+from auditseal.core.registered_signer import Status
+from auditseal.errors import ConfigError, InputError, NotFoundError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from auditseal.adapters.signers.kms_calls import KmsCalls
+    from auditseal.adapters.signers.kms_keys import KmsKeys
+    from auditseal.config import Settings
+    from auditseal.core.algorithm import Algorithm
+    from auditseal.core.registry import RegisteredSigner, Registry
+    from auditseal.ports import Signer
+
+DEVELOPMENT_KEY: Final = "development-key.pem"
+SIGNERS: Final = "signers.json"
+DEVELOPMENT_ID: Final = "development"
+_ARN_REGION: Final = re.compile(r"arn:[a-z0-9-]+:kms:([a-z0-9-]+):")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Identity:
+    """Under which name and algorithm a key signs, and what signers.json knows of it."""
+
+    signer_id: str
+    algorithm: Algorithm | None
+    registered: RegisteredSigner | None
+
+
+def registry_path(settings: Settings, folder: Path) -> Path | None:
+    """The signers.json that counts: the one configured, else the one beside the log, if there is one."""
+    if settings.signers is not None:
+        return settings.signers
+    beside = folder / SIGNERS
+    return beside if beside.exists() else None
+
+
+def find_signer(settings: Settings, folder: Path) -> Signer | None:
+    """The configured signer, not started yet; without any, the development key beside the log, if there is one.
+
+    Args:
+        settings: all of them.
+        folder: of the development key.
+
+    Raises:
+        ConfigError: settings are missing or contradict each other, or REQUIRE_KMS refuses a local key.
+        InputError, NotFoundError, StoreError: signers.json cannot be used.
+        SignerError: KMS had to be asked for what the settings leave open, and gave no answer.
+    """
+    if settings.kms_key_id is not None and settings.key_source in (None, "kms"):
+        return _kms_signer(settings, settings.kms_key_id)
+    if settings.require_kms:
+        raise ConfigError("REQUIRE_KMS is true and no KMS key is configured: set AUDIT_SIGNING_KMS_KEY_ID")
+    if settings.private_key is not None or settings.key_path is not None:
+        return _local_signer(settings)
+    if settings.signer_id is not None or settings.algorithm is not None:
+        # Somebody meant to configure a signer: a development key in its place would weaken the log quietly.
+        raise ConfigError("a signer is half configured: set AUDIT_SIGNING_KMS_KEY_ID too, or none of AUDIT_SIGN…")
+    key = folder / DEVELOPMENT_KEY
+    if not key.exists():
+        return None
+    from auditseal.adapters.signers.local import LocalSigner
+
+    return LocalSigner.from_file(key, signer_id=DEVELOPMENT_ID)
+
+
+def check_allowed(signer: Signer, settings: Settings) -> Signer:
+    """The signer, if the settings let it sign.
+
+    Raises:
+        ConfigError: it is a local one, and REQUIRE_KMS is true.
+    """
+    if settings.require_kms and signer.development:
+        raise ConfigError(f"REQUIRE_KMS is true, and {signer.signer_id} signs with a local key: use a key in AWS KMS")
+    return signer
+
+
+def open_calls(settings: Settings, *, key_id: str | None = None) -> KmsCalls:
+    """Calls to KMS, in the Region of the key's ARN where it has one.
+
+    Raises:
+        ConfigError, SignerError: as `open_kms`; also if the AWS library is not installed.
+    """
+    try:
+        from auditseal.adapters.signers.kms_open import KmsSettings, open_kms
+    except ImportError as error:
+        raise ConfigError("AWS KMS needs the extra `aws`: pip install 'auditseal[aws]'") from error
+    region = _ARN_REGION.match(key_id or "")
+    return open_kms(
+        KmsSettings(
+            region=region[1] if region else None,
+            concurrency=settings.kms_concurrency,
+            deadline_s=settings.kms_deadline_s,
+            attempt_timeout_s=min(3.0, settings.kms_deadline_s),
+        )
+    )
+
+
+def open_keys(settings: Settings, *, key_id: str | None = None) -> KmsKeys:
+    """The administrator's side of KMS; see `open_calls`."""
+    calls = open_calls(settings, key_id=key_id)
+    from auditseal.adapters.signers.kms_keys import KmsKeys
+
+    return KmsKeys(calls)
+
+
+def _kms_signer(settings: Settings, key_id: str) -> Signer:
+    calls = open_calls(settings, key_id=key_id)
+    from auditseal.adapters.signers.aws_kms import KmsSigner
+
+    try:
+        identity = _identity(settings, _registry(settings), key_id, calls)
+        return KmsSigner(
+            signer_id=identity.signer_id,
+            algorithm=_needed(identity.algorithm),
+            key_id=key_id,
+            calls=calls,
+            public_key=None if identity.registered is None else identity.registered.public_key,
+        )
+    except BaseException:
+        calls.close()
+        raise
+
+
+def _needed(algorithm: Algorithm | None) -> Algorithm:
+    if algorithm is None:
+        raise ConfigError("which algorithm signs is not said: set AUDIT_SIGNING_ALG, such as rsa-sha256")
+    return algorithm
+
+
+def _local_signer(settings: Settings) -> Signer:
+    from auditseal.adapters.signers.local import LocalSigner
+
+    identity = _identity(settings, _registry(settings), None, None)
+    if settings.key_path is not None and settings.key_source != "env":
+        return LocalSigner.from_file(settings.key_path, signer_id=identity.signer_id, algorithm=identity.algorithm)
+    assert settings.private_key is not None
+    text = settings.private_key.get_secret_value().encode()
+    if identity.algorithm is not None and identity.algorithm.is_mac:
+        return LocalSigner(signer_id=identity.signer_id, key=text, algorithm=identity.algorithm)
+    return LocalSigner.from_pem(
+        text, signer_id=identity.signer_id, where="AUDIT_SIGNING_PRIVATE_KEY", algorithm=identity.algorithm
+    )
+
+
+def _registry(settings: Settings) -> Registry | None:
+    if settings.signers is None:
+        return None
+    from auditseal.adapters.registry_file import load_registry
+
+    try:
+        return load_registry(settings.signers)
+    except NotFoundError as error:
+        raise ConfigError(f"{error}; name the signers.json that verifiers use, or leave it out") from None
+
+
+def _identity(settings: Settings, registry: Registry | None, key_id: str | None, calls: KmsCalls | None) -> _Identity:
+    """Name and algorithm: what is set counts, then what signers.json says of the key.
+
+    Raises:
+        ConfigError: the name is not known, or settings and signers.json contradict each other.
+    """
+    registered = _registered(settings, registry, key_id, calls)
+    signer_id = settings.signer_id or (registered.signer_id if registered else None)
+    if signer_id is None:
+        raise ConfigError("the signer has no name: set AUDIT_SIGNER_KID to its signerId in signers.json")
+    if registry is not None and registered is None:
+        raise ConfigError(
+            f"{settings.signers} has no signer {signer_id!r}, so nobody could verify what it signs: add it with "
+            "auditseal keys export, or correct AUDIT_SIGNER_KID"
+        )
+    try:
+        algorithm = parse_algorithm(settings.algorithm) if settings.algorithm is not None else None
+    except InputError as error:
+        raise ConfigError(f"AUDIT_SIGNING_ALG: {error}") from None
+    if registered is not None:
+        if algorithm is not None and algorithm.id is not registered.algorithm.id:
+            raise ConfigError(
+                f"AUDIT_SIGNING_ALG is {algorithm.id}, and {settings.signers} has {signer_id!r} with "
+                f"{registered.algorithm.id}: correct one of them"
+            )
+        if registered.status in (Status.REVOKED, Status.RETIRED):
+            raise ConfigError(f"{settings.signers} has {signer_id!r} as {registered.status}: it may not sign any more")
+        algorithm = registered.algorithm
+    return _Identity(signer_id=signer_id, algorithm=algorithm, registered=registered)
+
+
+def _registered(
+    settings: Settings, registry: Registry | None, key_id: str | None, calls: KmsCalls | None
+) -> RegisteredSigner | None:
+    if registry is None:
+        return None
+    if settings.signer_id is not None:
+        return registry.find(settings.signer_id)
+    if key_id is None or calls is None:
+        return None
+    arn = key_id
+    if "alias/" in key_id or ":" not in key_id:
+        from auditseal.adapters.signers.kms_keys import KmsKeys
+
+        arn = KmsKeys(calls).describe(key_id).arn
+    of_key = [signer for signer in registry if signer.key_arn == arn and signer.status is not Status.REVOKED]
+    if len(of_key) > 1:
+        names = ", ".join(repr(signer.signer_id) for signer in of_key)
+        raise ConfigError(f"{settings.signers} has {names} for one key: say which signs with AUDIT_SIGNER_KID")
+    return of_key[0] if of_key else None

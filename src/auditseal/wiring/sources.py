@@ -1,0 +1,107 @@
+"""From an address to what can be read or written there.
+
+Source: `docs/cli.md`, "Addresses".
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from auditseal.errors import ConfigError, InputError
+
+if TYPE_CHECKING:
+    from auditseal.config import Settings
+    from auditseal.ports import Source, Store
+
+SQLITE: Final = "sqlite:///"
+_EXPORT_ENDINGS: Final = (".jsonl", ".ndjson")
+_FORMS: Final = "sqlite:///PATH for a log, PATH.jsonl for an export"
+
+
+def log_address(settings: Settings) -> str:
+    """The address of the log that is configured.
+
+    Raises:
+        ConfigError: none is.
+    """
+    if settings.log is None:
+        raise ConfigError("no log is named: give --log ADDRESS, such as sqlite:///audit.db, or set AUDITSEAL_LOG")
+    return settings.log
+
+
+def open_store(address: str, *, read_only: bool = False) -> Store:
+    """The log at an address.
+
+    Raises:
+        InputError: no address of a log.
+        NotFoundError, ConfigError, StoreError: no log there, one of another version, or it cannot be used.
+    """
+    if address.startswith(SQLITE):
+        from auditseal.adapters.stores.sqlite.store import SqliteStore
+
+        return SqliteStore(address, read_only=read_only)
+    if _is_export(address):
+        raise InputError(f"{address} is an export, and this needs a log: auditseal import it into one first")
+    raise InputError(f"{_shown(address)} is no address of a log: write {_FORMS}")
+
+
+def create_store(address: str) -> bool:
+    """Creates the log at an address, or brings an older one up to date; whether it is new.
+
+    Raises:
+        InputError, ConfigError, StoreError: as `open_store`.
+    """
+    if not address.startswith(SQLITE):
+        open_store(address)
+        return False
+    from auditseal.adapters.stores.sqlite.connection import path_of
+    from auditseal.adapters.stores.sqlite.store import SqliteStore
+
+    is_new = not path_of(address).exists()
+    SqliteStore.create(address)
+    return is_new
+
+
+def open_source(address: str) -> Source:
+    """What can be read at an address: a log, opened read-only, or an export.
+
+    Raises:
+        InputError: no such form of address.
+        NotFoundError, ConfigError, StoreError: as `open_store`.
+    """
+    if _is_export(address):
+        from auditseal.adapters.stores.jsonl import JsonlSource
+
+        return JsonlSource(Path(address))
+    return open_store(address, read_only=True)
+
+
+def local_folder(address: str) -> Path:
+    """Where a development key and its signers.json lie: `.auditseal` beside a log's file, else in this folder."""
+    if address.startswith(SQLITE):
+        return Path(address.removeprefix(SQLITE)).parent / ".auditseal"
+    if _is_export(address):
+        return Path(address).parent / ".auditseal"
+    return Path(".auditseal")
+
+
+def _is_export(address: str) -> bool:
+    return "://" not in address and address.endswith(_EXPORT_ENDINGS)
+
+
+def _shown(address: str) -> str:
+    """An address that is not understood, without what may be a password."""
+    return repr(address.rpartition("@")[2][:80])
+
+
+def check_export_path(path: Path) -> None:
+    """Refuses a file that would not be found to be an export again.
+
+    Raises:
+        InputError: its name has another ending, or its folder does not exist.
+    """
+    if not _is_export(str(path)):
+        raise InputError(f"{path} is no name for an export: let it end with .jsonl")
+    if not path.parent.is_dir():
+        raise InputError(f"the folder {path.parent} does not exist: create it first")
