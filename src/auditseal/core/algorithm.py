@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 DIGEST_BYTES = 32
 """Size of what is signed: a SHA-256 entry hash."""
+MAX_RAW_BYTES: Final = 4096
+"""The longest message that AWS KMS signs whole (MessageType RAW)."""
 
 
 class AlgorithmId(StrEnum):
@@ -127,6 +129,19 @@ def parse_algorithm(name: str) -> Algorithm:
             return algorithm
     known = ", ".join(ALGORITHMS)
     raise InputError(f"unknown signature algorithm {name[:40]!r}: use one of {known}")
+
+
+def check_message(algorithm: Algorithm, message: bytes) -> None:
+    """Returns if KMS takes a message of this length for the algorithm: a digest, or what it signs whole.
+
+    Raises:
+        InputError: it does not.
+    """
+    if algorithm.kms_message_type == "RAW":
+        if not 0 < len(message) <= MAX_RAW_BYTES:
+            raise InputError(f"{algorithm.id} signs 1 to {MAX_RAW_BYTES} bytes, not {len(message)}")
+    elif len(message) != DIGEST_BYTES:
+        raise InputError(f"{algorithm.id} signs a digest of {DIGEST_BYTES} bytes, not {len(message)}")
 
 
 def offline_rule(algorithm: Algorithm, key: PublicKey | bytes) -> Callable[[bytes, bytes], None]:

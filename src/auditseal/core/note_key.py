@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
-from auditseal.core.algorithm import ALGORITHMS, AlgorithmId, PublicKey, offline_rule
+from auditseal.core.algorithm import ALGORITHMS, MAX_RAW_BYTES, AlgorithmId, PublicKey, offline_rule
 from auditseal.core.checkpoint import parse_checkpoint
 from auditseal.core.cosignature import TimedSignature, ed25519_message, ml_dsa_44_message
 from auditseal.core.event import check_name
@@ -27,9 +27,6 @@ from auditseal.errors import InputError, NotCheckedError, SignatureInvalidError
 
 if TYPE_CHECKING:
     from typing import Literal
-
-MAX_RAW_BYTES: Final = 4096
-"""The longest message that AWS KMS signs RAW."""
 
 MacCheck = Callable[[bytes, bytes], None]
 """Called with (mac, digest): returns if the MAC is right, as the rule of `offline_rule` and as VerifyMac does."""

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
-from auditseal.core.algorithm import ALGORITHMS, AlgorithmId, offline_rule
+from auditseal.core.algorithm import ALGORITHMS, MAX_RAW_BYTES, AlgorithmId, offline_rule
 from auditseal.core.note import (
     MAX_SIGNATURES,
     Note,
@@ -20,7 +20,6 @@ from auditseal.core.note import (
     verify_note,
 )
 from auditseal.core.note_key import (
-    MAX_RAW_BYTES,
     NoteKey,
     NoteKeyType,
     log_key,
