@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from auditseal.core.algorithm import Algorithm
+from auditseal.core.algorithm import Algorithm, PublicKey
 from auditseal.core.chain import Head
 from auditseal.core.entry import Entry, StoredEntry, StoredSignature
 from auditseal.core.event import Draft, Micros
@@ -77,6 +77,10 @@ class Signer(Protocol):
 
 class NoteSigner(Signer, Protocol):
     """A signer that signs checkpoints and cosignatures as well."""
+
+    @property
+    def public_key(self) -> PublicKey | None:
+        """Its public key; None for a MAC, and until `start` has learnt it."""
 
     def sign_message(self, message: bytes) -> Signed:
         """Signs a message of `auditseal.core.note_key.to_sign`, within the signer's own total deadline and retries.

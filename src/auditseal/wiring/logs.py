@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from auditseal.config import load_settings
 from auditseal.core.event import Limits
 from auditseal.errors import ConfigError, ConflictError, SignerError
-from auditseal.wiring import signing
+from auditseal.wiring import checkpoints, signing
 from auditseal.wiring.sources import create_store, local_folder, log_address, open_store
 
 if TYPE_CHECKING:
@@ -128,8 +128,6 @@ def open_configured(settings: Settings, *, signer: Signer | None = None, backgro
     Raises:
         AuditSealError: as `open_log`.
     """
-    if settings.signing_mode == "checkpoint":
-        raise ConfigError("AUDITSEAL_SIGNING_MODE=checkpoint is not available yet: leave it at event")
     address = log_address(settings)
     store = open_store(address)
     try:
@@ -142,17 +140,23 @@ def open_configured(settings: Settings, *, signer: Signer | None = None, backgro
     from auditseal.service.log import Log
     from auditseal.service.seal import Resealer, Sealer
 
-    sealer = Sealer(store, signer)
-    resealer = Resealer(sealer) if background else None
+    sealer = Sealer(store, signer) if settings.signing_mode == "event" else None
+    resealer = Resealer(sealer) if background and sealer is not None else None
+    try:
+        loop = checkpoints.open_loop(settings, store, signer, sealer)
+    except BaseException:
+        signer.close()
+        store.close()
+        raise
     policy = SigningPolicy(
         on_failure=settings.on_signer_failure or ("refuse" if settings.require_kms else "queue"),
         backlog_limit=settings.backlog_limit,
     )
     limits = Limits(max_body_bytes=settings.max_body_bytes, max_depth=settings.max_depth)
-    appender = Appender(store, sealer, resealer=resealer, policy=policy, limits=limits)
+    appender = Appender(store, sealer, resealer=resealer, checkpoints=loop, policy=policy, limits=limits)
     if resealer is not None and store.pending(limit=1):
         resealer.wake()
-    return Log(store, appender, sealer=sealer, resealer=resealer)
+    return Log(store, appender, sealer=sealer, resealer=resealer, checkpoints=loop)
 
 
 def _configured_signer(settings: Settings, address: str) -> Signer:

@@ -99,6 +99,11 @@ class KmsSigner:
         return self._calls.is_loopback
 
     @property
+    def public_key(self) -> PublicKey | None:
+        """The public key; None for a MAC, and until it is known."""
+        return self._public_key
+
+    @property
     def key_arn(self) -> str | None:
         """The key's ARN; None until KMS has named it."""
         return self._arn
