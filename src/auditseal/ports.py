@@ -6,7 +6,7 @@ raises those of `auditseal.errors`, with the cause attached.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -243,6 +243,16 @@ class CheckpointSource(Protocol):
         Raises:
             StoreError: the source cannot be read on.
         """
+
+
+class RangeSource(Source, Protocol):
+    """What a `Source` may have besides: reading on from where a verification ended."""
+
+    def stream_names(self) -> list[str]:
+        """The names of all streams, in order."""
+
+    def walk_from(self, first_seqs: Mapping[str, int]) -> Iterator[StoredEntry]:
+        """The entries of these streams from a seq on, as `walk` gives them."""
 
 
 class CheckpointStore(Store, CheckpointSource, Protocol):

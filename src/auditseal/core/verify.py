@@ -13,7 +13,9 @@ For each entry, from what is stored and nothing else:
 
 and at the end:
 
-6. something was checked (`nothing-to-check`).
+6. checkpoints, witnesses, anchors and the verifier's memory agree with the entries (`auditseal.core.evidence`); an
+   entry under a checkpoint that verifies needs no signature of its own;
+7. something was checked (`nothing-to-check`).
 
 Steps 1 to 4 run in order of the entries (`Verification.take`); step 5 is a pure function of a batch (`check_batch`) and
 may run in any thread or process; `Verification.absorb` takes its outcomes back in order. The caller's part is reading,
@@ -24,7 +26,7 @@ Source: `docs/spec/verification.md`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -35,13 +37,19 @@ from auditseal.core.algorithm import AlgorithmId
 from auditseal.core.canonical import is_canonical
 from auditseal.core.chain import entry_hash
 from auditseal.core.event import Body, body_from
+from auditseal.core.evidence import OWN_TYPES, EvidenceWalk, Outside
+from auditseal.core.grade import Grade
+from auditseal.core.log_keys import LogKeys
+from auditseal.core.registry import Registry
 from auditseal.core.report import Code, Finding, Findings, Report, SignedRange, StreamSummary
 from auditseal.core.run import ChainFold
 from auditseal.errors import InputError, SignatureInvalidError, SignerError, SignerNotAllowedError
 
 if TYPE_CHECKING:
     from auditseal.core.entry import StoredEntry, StoredSignature
-    from auditseal.core.registry import RegisteredSigner, Registry
+    from auditseal.core.registry import RegisteredSigner
+    from auditseal.core.stored_checkpoint import StoredCheckpoint
+    from auditseal.core.tree_fold import TreeFold
 
 Rule = Callable[[bytes, bytes], None]
 """(signature, digest) -> None; raises SignatureInvalidError, or SignerError where a remote key was not to be asked."""
@@ -91,8 +99,18 @@ def check_batch(batch: Batch, trust: Trust) -> list[Outcome]:
 class Verification:
     """One walk through a log: fed with entries in any interleaving of streams, it ends in a report."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, *, trust: Trust | None = None, outside: Outside | None = None) -> None:
+        """Begins.
+
+        Args:
+            source: the address, without a password.
+            trust: what checkpoints are believed by; None believes nobody.
+            outside: what else the log is held against.
+        """
+        trust = trust or Trust(registry=Registry(), mac_rules={})
         self._source = source
+        self._outside = outside or Outside()
+        self._evidence = EvidenceWalk(LogKeys(trust.registry, trust.mac_rules), self._outside)
         self._findings = Findings()
         self._streams: dict[str, _StreamState] = {}
         self._signatures = 0
@@ -107,11 +125,14 @@ class Verification:
                 continue
             state = self._streams.get(entry.stream)
             if state is None:
-                state = self._streams[entry.stream] = _StreamState(entry.stream)
+                state = self._streams[entry.stream] = self._begin(entry.stream)
             body, found = check_body(entry)
             time = body.time if body else ""
             entry_id = body.id if body else None
             found += state.fold.add(entry.seq, entry.prev_hash, entry.hash, time, entry_id)
+            state.tree.add(entry.seq, entry.hash, time)
+            if body is not None and body.type in OWN_TYPES and body.stream == entry.stream:
+                self._evidence.note(entry.seq, body)
             for finding in found:
                 self._findings.add(finding)
             batch.append((entry, time))
@@ -126,17 +147,35 @@ class Verification:
             for finding in outcome.findings:
                 self._findings.add(finding)
 
-    def finish(self, *, expected_streams: Sequence[str] = ()) -> Report:
-        """The report, with step 6; each expected stream that had no entries is named."""
+    def sizes(self) -> dict[str, int]:
+        """By stream, how many entries follow each other from the first."""
+        return self._evidence.sizes()
+
+    def finish(
+        self,
+        *,
+        expected_streams: Sequence[str] = (),
+        checkpoints: Mapping[str, Sequence[StoredCheckpoint]] | None = None,
+    ) -> Report:
+        """The report, with steps 6 and 7; each expected stream that had no entries is named.
+
+        Args:
+            expected_streams: which must have entries.
+            checkpoints: by stream, as they stand in the source.
+        """
         for state in self._streams.values():
             for finding in state.fold.finish():
                 self._findings.add(finding)
+        summaries = [state.summary() for state in self._streams.values()]
+        proven = self._evidence.finish(self._findings, summaries, checkpoints or {})
         unread: list[str | None] = [name for name in expected_streams if name not in self._streams]
         for name in unread or ([] if self._streams else [None]):
             self._findings.add(
                 Finding(code=Code.NOTHING_TO_CHECK, stream=name, message="no entries were read, so nothing is proven")
             )
-        streams = tuple(state.summary() for _, state in sorted(self._streams.items()))
+        streams = tuple(proven.streams)
+        outside = self._outside
+        asked = {Grade.COSIGNED: outside.policy, Grade.RECONCILED: None, Grade.ANCHORED: outside.anchors}
         return Report(
             source=self._source,
             streams=streams,
@@ -145,16 +184,28 @@ class Verification:
                 "streams": len(streams),
                 "entries": sum(stream.entries for stream in streams),
                 "signatures": self._signatures,
+                "checkpoints": proven.checkpoints,
             },
-            unreachable=self._unreachable,
+            unreachable=self._unreachable or proven.unreachable,
+            not_checked=tuple(grade for grade, by in asked.items() if by is None),
+            remembered=proven.remembered,
         )
+
+    def _begin(self, stream: str) -> _StreamState:
+        tree = self._evidence.fold(stream)
+        known = self._outside.remembered.get(stream)
+        if known is None or not tree.start:
+            return _StreamState(ChainFold(stream), tree)
+        chain = ChainFold.resume(stream, size=known.size, head=known.head, time=known.time)
+        return _StreamState(chain, tree)
 
 
 class _StreamState:
     """What one stream's walk has to remember: the ends of its runs and of its signed ranges."""
 
-    def __init__(self, stream: str) -> None:
-        self.fold = ChainFold(stream)
+    def __init__(self, fold: ChainFold, tree: TreeFold) -> None:
+        self.fold = fold
+        self.tree = tree
         self._signed = 0
         self._first_time = ""
         self._last_time = ""

@@ -12,18 +12,23 @@ import os
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from auditseal.core.algorithm import AlgorithmId
+from auditseal.core.evidence import Outside
+from auditseal.core.heads import HEADS_STREAM
 from auditseal.core.verify import Batch, Outcome, Trust, Verification, check_batch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from auditseal.core.entry import StoredEntry
     from auditseal.core.registry import Registry
+    from auditseal.core.remembered import Remembered
     from auditseal.core.report import Report
+    from auditseal.core.stored_checkpoint import StoredCheckpoint
     from auditseal.core.verify import Rule
-    from auditseal.ports import MacVerifier, Progress, Source
+    from auditseal.ports import CheckpointSource, MacVerifier, Progress, RangeSource, Source
 
 _BATCH: Final = 256
 _REMOTE_BATCH: Final = 16
@@ -36,6 +41,7 @@ def audit(
     *,
     streams: Sequence[str] | None = None,
     mac_verifier: MacVerifier | None = None,
+    outside: Outside | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> Report:
@@ -46,6 +52,8 @@ def audit(
         registry: the accepted signers.
         streams: only these; each must have entries.
         mac_verifier: checks signers whose key is an HMAC key in a KMS; None leaves them unchecked.
+        outside: what else the log is held against. Of the streams that it remembers, only what is new is read where
+            the source can begin there, unless it says that they are not resumed.
         threads: for signatures; by default one for each processor, or more where a KMS is asked.
         progress: told how far the walk is.
 
@@ -56,11 +64,17 @@ def audit(
     trust = Trust(registry=registry, mac_rules=mac_rules)
     batch_size = _REMOTE_BATCH if mac_rules else _BATCH
     threads = threads or (_REMOTE_THREADS if mac_rules else os.cpu_count() or 1)
-    verification = Verification(source.address)
-    total = source.count(streams) if progress else None
+    outside = outside or Outside()
+    checkpoints = _checkpoints(source, streams)
+    if streams is not None and any(each.cover is not None for each in checkpoints):
+        # What covers the checkpoints of these streams stands in another, which is verified as well.
+        checkpoints = _checkpoints(source, [*streams, HEADS_STREAM])
+    walked = None if streams is None else sorted({*streams, *(each.stream for each in checkpoints)})
+    verification = Verification(source.address, trust=trust, outside=outside)
+    total = source.count(walked) if progress else None
     done = 0
     under_way: deque[Future[list[Outcome]]] = deque()
-    entries = iter(source.walk(streams))
+    entries = _walk(source, walked, outside)
     with ThreadPoolExecutor(threads, "auditseal-verify") as pool:
         while part := list(islice(entries, batch_size)):
             batch: Batch = verification.take(part)
@@ -72,7 +86,55 @@ def audit(
                 progress(done, total)
         while under_way:
             verification.absorb(under_way.popleft().result())
-    return verification.finish(expected_streams=streams or ())
+    found = _with_newer(source, walked, checkpoints, verification.sizes())
+    return verification.finish(expected_streams=streams or (), checkpoints=found)
+
+
+def resumable(source: Source, remembered: Mapping[str, Remembered]) -> frozenset[str]:
+    """The streams of which only what is new need be read: their last proven entry stands where it stood.
+
+    Raises:
+        StoreError: the source cannot be read on.
+    """
+    if not hasattr(source, "walk_from"):
+        return frozenset()
+    resumed = set()
+    for stream, known in remembered.items():
+        last = next(cast("RangeSource", source).walk_from({stream: known.size - 1}), None)
+        if last is not None and last.seq == known.size - 1 and last.hash == known.head:
+            resumed.add(stream)
+    return frozenset(resumed)
+
+
+def _walk(source: Source, streams: Sequence[str] | None, outside: Outside) -> Iterator[StoredEntry]:
+    if not outside.resumed:
+        return iter(source.walk(streams))
+    ranged = cast("RangeSource", source)
+    names = ranged.stream_names() if streams is None else streams
+    first = {name: outside.remembered[name].size if name in outside.resumed else 0 for name in names}
+    return iter(ranged.walk_from(first))
+
+
+def _checkpoints(source: Source, streams: Sequence[str] | None) -> list[StoredCheckpoint]:
+    if not hasattr(source, "checkpoints"):
+        return []
+    return list(cast("CheckpointSource", source).checkpoints(streams))
+
+
+def _with_newer(
+    source: Source, streams: Sequence[str] | None, before: Sequence[StoredCheckpoint], sizes: Mapping[str, int]
+) -> dict[str, list[StoredCheckpoint]]:
+    """The checkpoints from before the walk, which it must bear out, and those made while it read, as far as it read."""
+    known = {(each.stream, each.size) for each in before}
+    newer = [
+        each
+        for each in _checkpoints(source, streams)
+        if (each.stream, each.size) not in known and each.size <= sizes.get(each.stream, 0)
+    ]
+    by_stream: dict[str, list[StoredCheckpoint]] = {}
+    for each in (*before, *newer):
+        by_stream.setdefault(each.stream, []).append(each)
+    return by_stream
 
 
 def _mac_rules(registry: Registry, mac_verifier: MacVerifier | None) -> dict[str, Rule]:

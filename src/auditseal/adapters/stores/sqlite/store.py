@@ -21,7 +21,7 @@ from auditseal.ports import Appended
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from auditseal.core.entry import Entry, StoredEntry
@@ -146,6 +146,18 @@ class SqliteStore(EvidenceTables):
         where, values = _in_streams(streams)
         with self._reader() as connection:
             yield from entries_of(connection.execute(JOINED + where + IN_ORDER, values))
+
+    def stream_names(self) -> list[str]:
+        """The names of all streams (`RangeSource.stream_names`)."""
+        with self._reader() as connection:
+            return _stream_names(connection)
+
+    def walk_from(self, first_seqs: Mapping[str, int]) -> Iterator[StoredEntry]:
+        """The entries of some streams from a seq on (`RangeSource.walk_from`)."""
+        with self._reader() as connection:
+            for stream, first in sorted(first_seqs.items()):
+                query = JOINED + "WHERE e.stream = ? AND e.seq >= ?" + IN_ORDER
+                yield from entries_of(connection.execute(query, (stream, first)))
 
     def count(self, streams: Sequence[str] | None = None) -> int:
         """How many entries there are (`Source.count`)."""
