@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 
 from auditseal.core.algorithm import Algorithm, PublicKey
 from auditseal.core.chain import Head
+from auditseal.core.checkpoint import Checkpoint
 from auditseal.core.entry import Entry, StoredEntry, StoredSignature
 from auditseal.core.event import Draft, Micros
 from auditseal.core.note import NoteSignature
@@ -384,6 +385,32 @@ class WitnessClient(Protocol):
             StaleError: the witness last cosigned another size.
             RejectedError: the witness refuses the checkpoint; the text says why.
             SignerError: no answer in time.
+        """
+
+
+class WitnessStore(Protocol):
+    """What a witness last cosigned, by origin. Safe to share between threads and processes."""
+
+    def last(self, origin: str) -> Checkpoint | None:
+        """The checkpoint that was last cosigned; None if none was.
+
+        Raises:
+            StoreError: the store failed.
+        """
+
+    def advance(self, origin: str, before: Checkpoint | None, after: Checkpoint) -> bool:
+        """Puts one checkpoint in the place of another, if that is still what was last cosigned; durable on return.
+
+        Args:
+            origin: of both.
+            before: what `last` gave.
+            after: the new one.
+
+        Returns:
+            Whether it did; if not, another call came first, and nothing was changed.
+
+        Raises:
+            StoreError: as `last`.
         """
 
 

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from auditseal.core.note import Note
     from auditseal.core.registered_signer import RegisteredSigner
     from auditseal.core.stored_checkpoint import StoredCheckpoint
-    from auditseal.core.tree_fold import Announced, TreeFold
+    from auditseal.core.tree_fold import TreeFold
 
 CLOCK_TOLERANCE_MICROS: Final = 300 * 1_000_000
 """How far two clocks may be apart: five minutes."""
@@ -194,9 +194,7 @@ class CheckpointCheck:
 
     def _check_promise(self, fold: TreeFold, covered: int) -> Iterator[Finding]:
         last = fold.announced[-1] if fold.announced else None
-        if last is None or last.promise is None:
-            return
-        if last.seq >= max(covered, fold.start):
+        if last is not None and last.promise is not None and last.seq >= covered:
             yield Finding(
                 code=Code.MISSING_CHECKPOINT,
                 stream=fold.stream,
@@ -206,7 +204,7 @@ class CheckpointCheck:
                 message="the log announced a checkpoint, and it is not there",
             )
         if self._now is not None:
-            yield from _check_silence(fold, last, self._now)
+            yield from _check_silence(fold, self._now)
 
 
 def _failure(stream: str, size: int, error: VerificationError | InputError) -> Finding:
@@ -218,10 +216,10 @@ def _failure(stream: str, size: int, error: VerificationError | InputError) -> F
 _CODES: Final = ((SignatureInvalidError, Code.BAD_SIGNATURE), (NotCheckedError, Code.UNKNOWN_SIGNER))
 
 
-def _check_silence(fold: TreeFold, last: Announced, now: Micros) -> Iterator[Finding]:
-    assert last.promise is not None
-    next_by = last.promise.next_by
-    newest = _micros(fold, last)
+def _check_silence(fold: TreeFold, now: Micros) -> Iterator[Finding]:
+    if fold.promised is None:
+        return
+    newest = _micros(fold.last_time)
     if newest is not None and now < newest - CLOCK_TOLERANCE_MICROS:
         yield Finding(
             code=Code.OVERDUE,
@@ -230,19 +228,19 @@ def _check_silence(fold: TreeFold, last: Announced, now: Micros) -> Iterator[Fin
             actual=format_time(now),
             message="this machine's clock is behind the log: whether the next checkpoint is due cannot be told",
         )
-    elif next_by is not None and now > next_by:
+    elif now > fold.promised:
         yield Finding(
             code=Code.OVERDUE,
             stream=fold.stream,
-            expected=f"a checkpoint by {format_time(next_by)}",
+            expected=f"a checkpoint by {format_time(fold.promised)}",
             actual=f"none by {format_time(now)}",
             message="the log promised a checkpoint and is silent: it stopped, or what followed was taken away",
         )
 
 
-def _micros(fold: TreeFold, last: Announced) -> Micros | None:
+def _micros(text: str) -> Micros | None:
     try:
-        return parse_time(fold.last_time or last.time)
+        return parse_time(text)
     except InputError:
         return None
 

@@ -85,10 +85,11 @@ class EvidenceWalk:
             known = self._outside.remembered.get(stream)
             sizes = {0 if known is None else known.size}
             sizes |= {anchor.size for anchor in (self._outside.anchors or {}).get(stream, ())}
-            start = None
             if known is not None and stream in self._outside.resumed:
                 start = Mark(frontier=known.frontier, head=known.head, time=known.time)
-            self._folds[stream] = TreeFold(stream, start=start, sizes=sizes)
+                self._folds[stream] = TreeFold(stream, start=start, promised=known.next_by, sizes=sizes)
+            else:
+                self._folds[stream] = TreeFold(stream, sizes=sizes)
         return self._folds[stream]
 
     def note(self, seq: int, body: Body) -> None:
@@ -158,7 +159,9 @@ class EvidenceWalk:
         mark = fold.marks[size]
         note = next((good.note for good in reversed(checked.good) if good.size <= size), None)
         text = format_note(note).decode() if note is not None else None if known is None else known.checkpoint
-        return Remembered(frontier=mark.frontier, head=mark.head, time=mark.time, checkpoint=text)
+        promises = [each.promise for each in fold.announced if each.seq < size and each.promise is not None]
+        next_by = promises[-1].next_by if promises else None if known is None else known.next_by
+        return Remembered(frontier=mark.frontier, head=mark.head, time=mark.time, checkpoint=text, next_by=next_by)
 
     def _summary(
         self,
@@ -193,14 +196,13 @@ class EvidenceWalk:
             grade: [rest for span in union(each) for rest in subtract(span, bad)] for grade, each in spans.items()
         }
         self._require(summary, graded, findings)
-        last = fold.announced[-1].promise if fold.announced else None
         return replace(
             summary,
             signed=summary.signed + sum(each.last_seq - each.first_seq + 1 for each in by_checkpoint),
             signed_by=_joined([*summary.signed_by, *by_checkpoint]),
             resumed_at=fold.start,
             checkpoint=max((good.size for good in checked.good), default=0),
-            next_by=None if last is None or last.next_by is None else format_time(last.next_by),
+            next_by=None if fold.promised is None else format_time(fold.promised),
             grades=tuple(
                 GradeRange(grade=grade, first_seq=first, last_seq=end - 1)
                 for grade, each in graded.items()

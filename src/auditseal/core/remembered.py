@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from auditseal.core.canonical import canonicalize, parse_json
-from auditseal.core.event import check_stream
+from auditseal.core.event import Micros, check_stream, format_time, parse_time
 from auditseal.core.merkle import Frontier
 from auditseal.core.scalar import HASH_BYTES, format_base64, parse_base64
 from auditseal.errors import CanonicalError, InputError
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 VERSION: Final = 1
 MAX_STATE_BYTES: Final = 64 * 1024 * 1024
 
-_MEMBERS: Final = frozenset({"checkpoint", "frontier", "head", "time"})
+_MEMBERS: Final = frozenset({"checkpoint", "frontier", "head", "next_by", "time"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,12 +32,14 @@ class Remembered:
         head: the hash of the last of them; 32 bytes.
         time: which that entry claims.
         checkpoint: the last signed checkpoint that was proven, as a note; evidence if the log ever shows another.
+        next_by: when the log had promised the next checkpoint; None without a promise.
     """
 
     frontier: Frontier
     head: bytes
     time: str
     checkpoint: str | None = None
+    next_by: Micros | None = None
 
     def __post_init__(self) -> None:
         """Refuses what no walk leaves behind.
@@ -61,6 +63,7 @@ def format_state(streams: Mapping[str, Remembered]) -> bytes:
             "checkpoint": each.checkpoint,
             "frontier": format_base64(each.frontier.to_bytes()),
             "head": format_base64(each.head),
+            "next_by": None if each.next_by is None else format_time(each.next_by),
             "time": each.time,
         }
         for name, each in streams.items()
@@ -91,11 +94,14 @@ def _parse_stream(name: str, members: Any) -> Remembered:
         raise InputError(f"the state of stream {name[:140]} has exactly the members {', '.join(sorted(_MEMBERS))}")
     checkpoint = members["checkpoint"]
     texts = [members[each] for each in ("frontier", "head", "time")]
-    if not all(type(text) is str for text in texts) or type(checkpoint) not in (str, type(None)):
+    next_by = members["next_by"]
+    optional = all(type(each) in (str, type(None)) for each in (checkpoint, next_by))
+    if not all(type(text) is str for text in texts) or not optional:
         raise InputError(f"the state of stream {name[:140]} holds text alone")
     return Remembered(
         frontier=Frontier.from_bytes(parse_base64(texts[0], "the frontier of a state")),
         head=parse_base64(texts[1], "the head of a state"),
         time=texts[2],
         checkpoint=checkpoint,
+        next_by=None if next_by is None else parse_time(next_by),
     )

@@ -295,7 +295,9 @@ class Report:
         severities = {finding.severity for finding in self.findings}
         if Severity.ERROR in severities:
             return Verdict.INVALID
-        if Severity.GAP in severities or self.unreachable or not self.checked.get("entries"):
+        # Where nothing is new since the last time, the entry that stood last then was compared.
+        something = self.checked.get("entries") or self.checked.get("remembered")
+        if Severity.GAP in severities or self.unreachable or not something:
             return Verdict.INCONCLUSIVE
         return Verdict.VALID
 

@@ -19,6 +19,8 @@ from auditseal.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from auditseal.core.event import Micros
+
 _BUFFER: Final = 4096
 _NEVER: Final = -1
 
@@ -58,15 +60,24 @@ class Announced:
 class TreeFold:
     """Folds the hashes of one stream's entries, in order of seq."""
 
-    def __init__(self, stream: str, *, start: Mark | None = None, sizes: Iterable[int] = ()) -> None:
+    def __init__(
+        self,
+        stream: str,
+        *,
+        start: Mark | None = None,
+        promised: Micros | None = None,
+        sizes: Iterable[int] = (),
+    ) -> None:
         """Sets up.
 
         Args:
             stream: its name.
             start: the tree that was proven before; None: from the first entry.
+            promised: when the next checkpoint was due, as those entries had it.
             sizes: at which the tree will be asked for.
         """
         self.stream = stream
+        self.promised = promised
         self.size = 0 if start is None else start.frontier.size
         self.start = self.size
         self.marks: dict[int, Mark] = {} if start is None else {self.size: start}
@@ -117,6 +128,7 @@ class TreeFold:
             promise = Promise.from_payload(payload)
         except InputError as error:
             problem = str(error)
+        self.promised = promise.next_by if promise is not None else self.promised
         self.announced.append(Announced(seq=seq, time=time, promise=promise, problem=problem))
         if self.size == seq + 1:
             self.mark()

@@ -163,6 +163,8 @@ class Verification:
             expected_streams: which must have entries.
             checkpoints: by stream, as they stand in the source.
         """
+        for resumed in self._outside.resumed - set(self._streams):  # nothing new there
+            self._streams[resumed] = self._begin(resumed)
         for state in self._streams.values():
             for finding in state.fold.finish():
                 self._findings.add(finding)
@@ -185,6 +187,7 @@ class Verification:
                 "entries": sum(stream.entries for stream in streams),
                 "signatures": self._signatures,
                 "checkpoints": proven.checkpoints,
+                **({"remembered": len(outside.resumed)} if outside.resumed else {}),
             },
             unreachable=self._unreachable or proven.unreachable,
             not_checked=tuple(grade for grade, by in asked.items() if by is None),

@@ -65,11 +65,7 @@ def audit(
     batch_size = _REMOTE_BATCH if mac_rules else _BATCH
     threads = threads or (_REMOTE_THREADS if mac_rules else os.cpu_count() or 1)
     outside = outside or Outside()
-    checkpoints = _checkpoints(source, streams)
-    if streams is not None and any(each.cover is not None for each in checkpoints):
-        # What covers the checkpoints of these streams stands in another, which is verified as well.
-        checkpoints = _checkpoints(source, [*streams, HEADS_STREAM])
-    walked = None if streams is None else sorted({*streams, *(each.stream for each in checkpoints)})
+    walked, checkpoints = with_covers(source, streams)
     verification = Verification(source.address, trust=trust, outside=outside)
     total = source.count(walked) if progress else None
     done = 0
@@ -88,6 +84,21 @@ def audit(
             verification.absorb(under_way.popleft().result())
     found = _with_newer(source, walked, checkpoints, verification.sizes())
     return verification.finish(expected_streams=streams or (), checkpoints=found)
+
+
+def with_covers(source: Source, streams: Sequence[str] | None) -> tuple[list[str] | None, list[StoredCheckpoint]]:
+    """(the streams to read, their checkpoints): with the stream that covers checkpoints, where one is covered.
+
+    Raises:
+        StoreError: the source cannot be read on.
+    """
+    checkpoints = _checkpoints(source, streams)
+    if streams is None:
+        return None, checkpoints
+    if all(each.cover is None for each in checkpoints) or HEADS_STREAM in streams:
+        return list(streams), checkpoints
+    names = [*streams, HEADS_STREAM]
+    return names, _checkpoints(source, names)
 
 
 def resumable(source: Source, remembered: Mapping[str, Remembered]) -> frozenset[str]:
