@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from auditseal.core.algorithm import Algorithm, PublicKey
 from auditseal.core.chain import Head
@@ -171,6 +171,42 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Releases what was opened. Idempotent."""
+
+
+class Part(NamedTuple):
+    """A stretch of a source, as only its own source reads it; it can be sent to another process.
+
+    Attributes:
+        stream: of one stream, or "" for a stretch of whatever order the source has.
+        first, last: both ends included; seqs, or places in a file.
+    """
+
+    stream: str
+    first: int
+    last: int
+
+
+@runtime_checkable
+class PartedSource(Source, Protocol):
+    """A source that can be read in parts, in any order and from several processes."""
+
+    def parts(self, streams: Sequence[str] | None, size: int) -> Iterator[Part]:
+        """What `walk` gives, in parts, in order; what stands at one place (stream and seq) stays in one part.
+
+        Args:
+            streams: as `walk`.
+            size: about how many entries a part should have.
+
+        Raises:
+            StoreError: as `walk`.
+        """
+
+    def read_part(self, part: Part) -> Iterator[StoredEntry]:
+        """The entries of a part, as `walk` gives them.
+
+        Raises:
+            StoreError: as `walk`.
+        """
 
 
 class Store(Source, Protocol):

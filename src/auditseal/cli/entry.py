@@ -6,10 +6,11 @@ import os
 import sys
 from typing import Annotated
 
-import click
 import typer
+from typer.exceptions import TyperException
 
 from auditseal.cli import keys, log, settings, signers, transfer, verify
+from auditseal.cli.demo import command
 from auditseal.cli.exits import Exit, exit_of_error
 from auditseal.errors import AuditSealError
 
@@ -31,6 +32,7 @@ app.command("explain")(verify.explain)
 app.command("export")(transfer.export)
 app.command("import")(transfer.import_)
 app.command("sign-pending")(log.sign_pending)
+app.command("demo")(command.demo)
 app.add_typer(keys.app, name="keys")
 app.add_typer(signers.app, name="signers")
 app.add_typer(settings.app, name="config")
@@ -64,12 +66,12 @@ def run(arguments: list[str]) -> int:
         result = app(arguments, prog_name="auditseal", standalone_mode=False)
     except AuditSealError as error:
         return _say(str(error), exit_of_error(error))
-    except click.exceptions.Exit as exit_:
+    except typer.Exit as exit_:
         return exit_.exit_code
-    except (click.exceptions.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         return _say("interrupted", Exit.INTERRUPTED)
-    except click.ClickException as error:
-        return _say(error.format_message(), Exit.USAGE)
+    except TyperException as error:
+        return _say_usage(error.format_message())
     except BrokenPipeError:
         # The reader of our output went away (`| head`): nothing is left to say, and nobody to say it to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -79,6 +81,13 @@ def run(arguments: list[str]) -> int:
             raise
         return _say(f"internal error ({type(error).__name__}); please report it with the command", Exit.INTERNAL)
     return int(result or 0)
+
+
+def _say_usage(message: str) -> int:
+    if message.startswith("Usage:"):
+        print(message, file=sys.stderr)
+        return Exit.USAGE
+    return _say(f"{message.rstrip('.')}; see --help", Exit.USAGE)
 
 
 def _say(message: str, code: Exit) -> int:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _MOST_FINDINGS = 50
 _STYLES = {Verdict.VALID: "green", Verdict.INVALID: "red", Verdict.INCONCLUSIVE: "yellow"}
+_ONE = {"streams": "stream", "entries": "entry", "signatures": "signature"}
 _DEVELOPMENT = "development key: proves little"
 
 
@@ -94,7 +95,8 @@ def report_text(report: Report, signers: str) -> str:
 
 
 def _checked(report: Report) -> str:
-    return ", ".join(f"{count:,} {kind}" for kind, count in report.checked.items()) or "nothing"
+    counts = report.checked.items()
+    return ", ".join(f"{count:,} {_ONE.get(kind, kind) if count == 1 else kind}" for kind, count in counts)
 
 
 def _stream_lines(stream: StreamSummary) -> list[str]:

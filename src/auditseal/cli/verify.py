@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -50,7 +51,14 @@ def verify(
     path, registry = registry_for(settings, address)
     progress = ProgressLine("verified")
     try:
-        report = verify_source(address, registry, streams=stream, ask_kms=ask_kms, progress=progress)
+        report = verify_source(
+            address,
+            registry,
+            streams=stream,
+            ask_kms=ask_kms,
+            processes=os.cpu_count() or 1,
+            progress=progress,
+        )
     finally:
         progress.clear()
     emit(

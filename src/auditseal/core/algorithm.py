@@ -152,7 +152,28 @@ def offline_rule(algorithm: Algorithm, key: PublicKey | bytes) -> Callable[[byte
         key: the parsed public key, or the secret's bytes for a MAC.
 
     Returns:
-        A function of (signature, digest), 32-byte digest, that returns None or raises SignatureInvalidError.
+        A function of (signature, digest) that returns None or raises SignatureInvalidError, also for a digest of
+        other than 32 bytes.
+
+    Raises:
+        InputError: the key is not of the algorithm's type.
+    """
+    check = message_rule(algorithm, key)
+
+    def rule(signature: bytes, digest: bytes) -> None:
+        if len(digest) != DIGEST_BYTES:
+            # A stored hash can have been cut; some checks would take it for a message, others fail on it.
+            raise SignatureInvalidError(f"{len(digest)} bytes are no hash, which has {DIGEST_BYTES}")
+        check(signature, digest)
+
+    return rule
+
+
+def message_rule(algorithm: Algorithm, key: PublicKey | bytes) -> Callable[[bytes, bytes], None]:
+    """The check of one key for what `check_message` lets it sign: for a checkpoint, not for an entry.
+
+    Returns:
+        A function of (signature, message) that returns None or raises SignatureInvalidError.
 
     Raises:
         InputError: the key is not of the algorithm's type.
@@ -161,9 +182,9 @@ def offline_rule(algorithm: Algorithm, key: PublicKey | bytes) -> Callable[[byte
     if check is None:
         raise InputError(f"a {key_kind(key)} key cannot serve {algorithm.id}")
 
-    def rule(signature: bytes, digest: bytes) -> None:
+    def rule(signature: bytes, message: bytes) -> None:
         try:
-            check(signature, digest)
+            check(signature, message)
         except InvalidSignature:
             raise SignatureInvalidError(f"the {algorithm.id} signature does not verify") from None
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from typing import Any, Final, NoReturn
 
 import orjson
@@ -25,12 +24,14 @@ MAX_BYTES: Final = 1024 * 1024
 """The largest canonical form, in bytes."""
 MAX_INTEGER: Final = 2**53 - 1
 """The largest integer that every JSON reader holds exactly."""
+DEEPEST: Final = 256
+"""How many containers may stand in one another in a form that is only compared, whatever a writer's limit was."""
 
 _SORTED: Final = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
 _SCALARS: Final = frozenset({str, int, bool, type(None)})
 _CONTAINERS: Final = frozenset({dict, list})
 # Lead bytes of code points beyond the BMP: there UTF-16 order (RFC 8785 §3.2.3) and UTF-8 order part.
-_BEYOND_BMP: Final = re.compile(rb"[\xf0-\xf4]")
+_BEYOND_BMP: Final = b"\xf0\xf1\xf2\xf3\xf4"
 # ECMAScript writes these floats as orjson does; integral, tiny and huge ones it writes otherwise.
 _PLAIN_MIN: Final = 1e-5
 _PLAIN_MAX: Final = 1e16
@@ -53,17 +54,40 @@ def canonicalize(value: Any, *, max_depth: int = MAX_DEPTH, max_bytes: int = MAX
             form = orjson.dumps(value, option=_SORTED)
         except TypeError:
             return _carefully(value, max_depth, max_bytes)
-        if len(form) <= max_bytes and (form.isascii() or not _BEYOND_BMP.search(form)):
+        if len(form) <= max_bytes and (form.isascii() or len(form.translate(None, _BEYOND_BMP)) == len(form)):
             return form
     return _carefully(value, max_depth, max_bytes)
 
 
 def is_canonical(form: bytes, value: Any) -> bool:
-    """Whether `form`, from which `value` was parsed, is that value's canonical form, whatever its size."""
+    """Whether `form`, from which `value` was parsed, is that value's canonical form.
+
+    Whatever its size, and whatever its depth up to `DEEPEST`: what a writer's limits allowed stays canonical. A whole
+    float from 2^53 on is written without a point and so read as an integer; it is taken for the float again here.
+    """
+    max_bytes = max(len(form), 1)
     try:
-        return canonicalize(value, max_bytes=max(len(form), 1)) == form
-    except CanonicalError:
+        try:
+            return canonicalize(value, max_depth=DEEPEST, max_bytes=max_bytes) == form
+        except CanonicalError as error:
+            if error.reason != "integer-out-of-range":
+                return False
+        return canonicalize(_with_floats(value), max_depth=DEEPEST, max_bytes=max_bytes) == form
+    except (CanonicalError, OverflowError):
         return False
+
+
+def _with_floats(value: Any) -> Any:
+    """The value with its integers beyond the exact range as the floats that they round to."""
+    match value:
+        case dict():
+            return {name: _with_floats(member) for name, member in value.items()}
+        case list():
+            return [_with_floats(member) for member in value]
+        case int() if abs(value) > MAX_INTEGER:
+            return float(value)
+        case _:
+            return value
 
 
 def _is_plain(container: Any, depth_left: int) -> bool:
@@ -88,12 +112,7 @@ def _is_plain_float(number: float) -> bool:
 
 def _carefully(value: Any, max_depth: int, max_bytes: int) -> bytes:
     _check(value, max_depth, [max_bytes])
-    try:
-        form = rfc8785.dumps(value)
-        form.decode("utf-8")
-    except (UnicodeError, rfc8785.CanonicalizationError):
-        # All else that rfc8785 refuses, _check has refused already.
-        raise _refusal("lone-surrogate") from None
+    form = rfc8785.dumps(value)  # what it would refuse, _check has refused
     if len(form) > max_bytes:
         raise _refusal("too-large", f"{len(form)} bytes, and at most {max_bytes} are allowed")
     return form
@@ -112,14 +131,26 @@ def _check(value: Any, depth_left: int, bytes_left: list[int]) -> None:
             for key in value:
                 if type(key) is not str:
                     raise _refusal("key-not-string", type(key).__name__)
+                _check_text(key)
         for member in value.values() if kind is dict else value:
             _check(member, depth_left - 1, bytes_left)
+    elif kind is str:
+        _check_text(value)
     elif kind is int and abs(value) > MAX_INTEGER:
         raise _refusal("integer-out-of-range")
     elif kind is float and not math.isfinite(value):
         raise _refusal("not-finite")
     elif kind is not float and kind not in _SCALARS:
         raise _refusal("unsupported-type", kind.__name__)
+
+
+def _check_text(text: str) -> None:
+    if text.isascii():
+        return
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise _refusal("lone-surrogate") from None
 
 
 _REASONS: Final = {

@@ -30,7 +30,7 @@ class Entry:
     hash: EntryHash
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # not frozen: that would triple the cost of reading
 class StoredSignature:
     """A signature as it stands in a store.
 
@@ -53,7 +53,7 @@ class StoredSignature:
     malformed: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # not frozen: that would triple the cost of reading
 class Columns:
     """Copies of body members that a store keeps beside the body for queries."""
 
@@ -63,7 +63,7 @@ class Columns:
     actor: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # not frozen: that would triple the cost of reading
 class StoredEntry:
     """An entry as it stands in a source, right or wrong.
 

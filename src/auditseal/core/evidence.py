@@ -1,6 +1,6 @@
 """What a log's checkpoints, its witnesses, anchors and the verifier's own memory prove, over one walk through the log.
 
-The walk itself (`auditseal.core.verify`) feeds each entry to its stream's `TreeFold`; what follows from the trees is
+The walk itself (`auditseal.core.verify`) feeds each entry to its stream's `TreePart`; what follows from the trees is
 found here at the end. A checkpoint over an entry stands in for a signature of its own.
 
 Source: `docs/spec/verification.md`.
@@ -16,21 +16,27 @@ from auditseal.core.checkpoint_check import CheckedStream, CheckpointCheck
 from auditseal.core.event import format_time
 from auditseal.core.grade import Grade, GradeRange, Span, subtract, union
 from auditseal.core.heads import HEADS_STREAM, HEADS_TYPE
-from auditseal.core.log_keys import LogKeys
 from auditseal.core.note import format_note
 from auditseal.core.outside_check import AnchoredNote, check_anchors, check_remembered
 from auditseal.core.promise import CHECKPOINT_TYPE
 from auditseal.core.remembered import Remembered
 from auditseal.core.report import AnchorSummary, Code, Finding, Findings, Severity, SignedRange, StreamSummary
 from auditseal.core.tree_fold import Mark, TreeFold
+from auditseal.core.tree_part import TreePart
 from auditseal.errors import SignerError
 
 if TYPE_CHECKING:
     from auditseal.core.event import Body, Micros
+    from auditseal.core.log_keys import LogKeys
     from auditseal.core.stored_checkpoint import StoredCheckpoint
     from auditseal.core.witness_policy import WitnessPolicy
 
 OWN_TYPES: Final = frozenset({CHECKPOINT_TYPE, HEADS_TYPE})
+"""The types of entries by which the log speaks of its own checkpoints."""
+
+
+Checkpoints = Mapping[str, Sequence["StoredCheckpoint"]]
+"""By stream, its checkpoints as they stand in the source."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +59,13 @@ class Outside:
     now: Micros | None = None
     require: Grade | None = None
 
+    def sizes(self) -> dict[str, frozenset[int]]:
+        """By stream, at which sizes its tree will be asked for."""
+        found = {stream: {known.size} for stream, known in self.remembered.items()}
+        for stream, anchors in (self.anchors or {}).items():
+            found.setdefault(stream, set()).update(anchor.size for anchor in anchors)
+        return {stream: frozenset(sizes) for stream, sizes in found.items()}
+
 
 @dataclass(slots=True)
 class Proven:
@@ -71,87 +84,84 @@ class Proven:
     remembered: dict[str, Remembered] = field(default_factory=dict)
 
 
-class EvidenceWalk:
-    """The trees of one walk, and what is concluded from them."""
+def note_own(part: TreePart, seq: int, body: Body) -> None:
+    """Takes what an entry of one of the log's own types says, after the part has taken the entry."""
+    if body.type == CHECKPOINT_TYPE:
+        part.announce(seq, body.time, body.payload)
+    elif body.stream == HEADS_STREAM:
+        part.cover(seq, body.payload)
 
-    def __init__(self, keys: LogKeys, outside: Outside | None = None) -> None:
+
+def prove(
+    keys: LogKeys,
+    outside: Outside,
+    *,
+    findings: Findings,
+    walked: Sequence[tuple[StreamSummary, TreePart]],
+    checkpoints: Checkpoints,
+) -> Proven:
+    """Concludes from a whole walk; findings are added, and those that a checkpoint answers are taken out.
+
+    Args:
+        keys: by which checkpoints are believed.
+        outside: what the log is held against.
+        findings: of the walk.
+        walked: for each stream that was read, its summary and its tree.
+        checkpoints: by stream, as they stand in the source.
+    """
+    return _Conclusion(keys, outside, findings).of(walked, checkpoints)
+
+
+class _Conclusion:
+    def __init__(self, keys: LogKeys, outside: Outside, findings: Findings) -> None:
         self._keys = keys
-        self._outside = outside or Outside()
-        self._folds: dict[str, TreeFold] = {}
+        self._outside = outside
+        self._findings = findings
 
-    def fold(self, stream: str) -> TreeFold:
-        """The tree of a stream, begun where its walk begins."""
-        if stream not in self._folds:
-            known = self._outside.remembered.get(stream)
-            sizes = {0 if known is None else known.size}
-            sizes |= {anchor.size for anchor in (self._outside.anchors or {}).get(stream, ())}
-            if known is not None and stream in self._outside.resumed:
-                start = Mark(frontier=known.frontier, head=known.head, time=known.time)
-                self._folds[stream] = TreeFold(stream, start=start, promised=known.next_by, sizes=sizes)
-            else:
-                self._folds[stream] = TreeFold(stream, sizes=sizes)
-        return self._folds[stream]
-
-    def note(self, seq: int, body: Body) -> None:
-        """Takes what an entry of one of the log's own types says, after the fold has taken the entry."""
-        fold = self.fold(body.stream)
-        if body.type == CHECKPOINT_TYPE:
-            fold.announce(seq, body.time, body.payload)
-        elif body.type == HEADS_TYPE and body.stream == HEADS_STREAM:
-            fold.cover(seq, body.payload)
-
-    def sizes(self) -> dict[str, int]:
-        """By stream, how many entries follow each other from the first."""
-        return {name: fold.size for name, fold in self._folds.items()}
-
-    def finish(
-        self,
-        findings: Findings,
-        summaries: Sequence[StreamSummary],
-        checkpoints: Mapping[str, Sequence[StoredCheckpoint]],
-    ) -> Proven:
-        """Concludes; findings are added to, and those that a checkpoint answers are taken out.
-
-        Args:
-            findings: of the walk.
-            summaries: of the walk, one for each stream that was read.
-            checkpoints: by stream, as they stand in the source.
-        """
+    def of(self, walked: Sequence[tuple[StreamSummary, TreePart]], checkpoints: Checkpoints) -> Proven:
         proven = Proven()
-        by_name = {summary.stream: summary for summary in summaries}
-        known = {*checkpoints, *self._outside.remembered, *(self._outside.anchors or {}), *by_name}
-        check = CheckpointCheck(self._keys, now=self._outside.now)
+        outside = self._outside
+        summaries = {summary.stream: summary for summary, _ in walked}
+        parts = {summary.stream: part for summary, part in walked}
+        check = CheckpointCheck(self._keys, now=outside.now)
+        known = {*checkpoints, *outside.remembered, *(outside.anchors or {}), *parts}
         # The stream of heads comes first, since it may cover the others' checkpoints.
         for name in sorted(known, key=lambda stream: (stream != HEADS_STREAM, stream)):
-            fold = self.fold(name)
-            fold.mark()
+            fold = self._fold(name, parts.get(name) or TreePart())
             try:
                 checked = check.check(fold, checkpoints.get(name, ()))
-                contradictions, agreed = check_anchors(fold, (self._outside.anchors or {}).get(name, ()), self._keys)
+                contradictions, agreed = check_anchors(fold, (outside.anchors or {}).get(name, ()), self._keys)
             except SignerError as error:
                 proven.unreachable = str(error)
                 checked, contradictions, agreed = CheckedStream(), [], []
             proven.checkpoints += checked.checked
             for finding in (*checked.findings, *contradictions, *self._recall(fold, checked)):
-                findings.add(finding)
+                self._findings.add(finding)
             covered = [(0, fold.start), *((good.first, good.size) for good in checked.good)]
-            findings.narrow(Code.UNSIGNED, name, union(covered))
-            remembered = self._remember(fold, checked, findings)
+            self._findings.narrow(Code.UNSIGNED, name, union(covered))
+            remembered = self._remember(fold, checked)
             if remembered is not None:
                 proven.remembered[name] = remembered
-            if name in by_name:
-                proven.streams.append(self._summary(by_name[name], fold, checked, agreed, findings))
+            if name in summaries:
+                proven.streams.append(self._summary(summaries[name], fold, checked, agreed))
         proven.streams.sort(key=lambda summary: summary.stream)
         return proven
+
+    def _fold(self, stream: str, part: TreePart) -> TreeFold:
+        known = self._outside.remembered.get(stream)
+        if known is None or stream not in self._outside.resumed:
+            return TreeFold(stream, part)
+        start = Mark(frontier=known.frontier, head=known.head, time=known.time)
+        return TreeFold(stream, part, start=start, promised=known.next_by)
 
     def _recall(self, fold: TreeFold, checked: CheckedStream) -> Sequence[Finding]:
         known = self._outside.remembered.get(fold.stream)
         return () if known is None else tuple(check_remembered(fold, known, checked))
 
-    def _remember(self, fold: TreeFold, checked: CheckedStream, findings: Findings) -> Remembered | None:
+    def _remember(self, fold: TreeFold, checked: CheckedStream) -> Remembered | None:
         """The largest beginning of the stream about which there is no finding; what was known before, if larger."""
         known = self._outside.remembered.get(fold.stream)
-        unproven = findings.first_unproven(fold.stream)
+        unproven = self._findings.first_unproven(fold.stream)
         end = fold.size if unproven is None else min(unproven, fold.size)
         size = max((size for size in fold.marks if size <= end), default=0)
         if size <= (0 if known is None else known.size):
@@ -169,7 +179,6 @@ class EvidenceWalk:
         fold: TreeFold,
         checked: CheckedStream,
         agreed: Sequence[AnchorSummary],
-        findings: Findings,
     ) -> StreamSummary:
         own = [(each.first_seq, each.last_seq + 1) for each in summary.signed_by]
         by_checkpoint = [
@@ -187,15 +196,15 @@ class EvidenceWalk:
         spans = {
             Grade.CHAINED: [(summary.first_seq, summary.last_seq + 1)],
             Grade.SIGNED: [*own, (0, fold.start), *((each.first_seq, each.last_seq + 1) for each in by_checkpoint)],
-            Grade.COSIGNED: self._cosigned(fold, checked, findings),
-            Grade.ANCHORED: self._anchored(fold, agreed, findings),
+            Grade.COSIGNED: self._cosigned(fold, checked),
+            Grade.ANCHORED: self._anchored(fold, agreed),
         }
         # What is proven wrong has no grade, whoever signed it.
-        bad = findings.spans(fold.stream, Severity.ERROR)
+        bad = self._findings.spans(fold.stream, Severity.ERROR)
         graded = {
             grade: [rest for span in union(each) for rest in subtract(span, bad)] for grade, each in spans.items()
         }
-        self._require(summary, graded, findings)
+        self._require(summary, graded)
         return replace(
             summary,
             signed=summary.signed + sum(each.last_seq - each.first_seq + 1 for each in by_checkpoint),
@@ -211,7 +220,7 @@ class EvidenceWalk:
             anchors=tuple(agreed),
         )
 
-    def _cosigned(self, fold: TreeFold, checked: CheckedStream, findings: Findings) -> list[Span]:
+    def _cosigned(self, fold: TreeFold, checked: CheckedStream) -> list[Span]:
         policy = self._outside.policy
         if policy is None:
             return []
@@ -220,7 +229,7 @@ class EvidenceWalk:
         if last is None or size < last.size:
             missing = policy.quorum if last is None else ", ".join(policy.evaluate(last.note).missing) or policy.quorum
             end = fold.size if last is None else last.size
-            findings.add(
+            self._findings.add(
                 Finding(
                     code=Code.NOT_COSIGNED,
                     stream=fold.stream,
@@ -233,11 +242,11 @@ class EvidenceWalk:
             )
         return [(0, size)] if size else []
 
-    def _anchored(self, fold: TreeFold, agreed: Sequence[AnchorSummary], findings: Findings) -> list[Span]:
+    def _anchored(self, fold: TreeFold, agreed: Sequence[AnchorSummary]) -> list[Span]:
         if self._outside.anchors is None:
             return []
         if not agreed:
-            findings.add(
+            self._findings.add(
                 Finding(
                     code=Code.NOT_ANCHORED,
                     stream=fold.stream,
@@ -246,12 +255,12 @@ class EvidenceWalk:
             )
         return [(0, max((each.size for each in agreed), default=0))]
 
-    def _require(self, summary: StreamSummary, graded: Mapping[Grade, list[Span]], findings: Findings) -> None:
+    def _require(self, summary: StreamSummary, graded: Mapping[Grade, list[Span]]) -> None:
         grade = self._outside.require
         if grade is None:
             return
         for first, end in subtract((summary.first_seq, summary.last_seq + 1), graded.get(grade, ())):
-            findings.add(
+            self._findings.add(
                 Finding(
                     code=Code.BELOW_GRADE,
                     stream=summary.stream,

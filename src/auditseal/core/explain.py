@@ -7,12 +7,12 @@ Source: `docs/spec/entry.md`; `docs/threat-model.md`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from auditseal.core.chain import entry_hash
 from auditseal.core.report import Code
-from auditseal.core.verify import Trust, check_batch, check_body
+from auditseal.core.verify import Trust, check_body, check_signature
 from auditseal.errors import SignatureInvalidError
 
 if TYPE_CHECKING:
@@ -134,14 +134,14 @@ def _signatures(entry: StoredEntry, time: str, registry: Registry, computed: byt
     """A check for each signature, and whether it verifies over the hash of the body as it now stands."""
     checks = []
     for signature in entry.signatures:
-        alone = replace(entry, signatures=(signature,))
-        (outcome,) = check_batch([(alone, time)], Trust(registry=registry, mac_rules={}))
+        checked = check_signature(entry, signature, time, Trust(registry=registry))
         name = f"signature by {signature.signer[:60]}"
-        if outcome.signer is not None:
-            mark = ", a development key" if outcome.signer.development else ""
+        if checked.signer is not None:
+            mark = ", a development key" if checked.signer.development else ""
             checks.append((Check(name=name, holds=True, detail=f"holds over the stored hash{mark}"), False))
             continue
-        finding = outcome.findings[0]
+        finding = checked.finding
+        assert finding is not None  # no remote key is asked here
         unknown = finding.code is Code.UNKNOWN_SIGNER
         over_body = _holds_over(registry, signature.signer, signature.signature, computed)
         detail = "holds over the hash of the body, and not over the stored one" if over_body else finding.message

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
-from auditseal.core.algorithm import ALGORITHMS, MAX_RAW_BYTES, AlgorithmId, PublicKey, offline_rule
+from auditseal.core.algorithm import ALGORITHMS, MAX_RAW_BYTES, AlgorithmId, PublicKey, message_rule
 from auditseal.core.checkpoint import parse_checkpoint
 from auditseal.core.cosignature import TimedSignature, ed25519_message, ml_dsa_44_message
 from auditseal.core.event import check_name
@@ -218,7 +218,7 @@ def verifier_for(key: NoteKey, *, check_mac: MacCheck | None = None) -> NoteVeri
     """
     if key.type is not NoteKeyType.HMAC_SHA256:
         public_key = decode_public_key(key.type.algorithm, key.material)
-        rule = offline_rule(ALGORITHMS[key.type.algorithm], public_key)
+        rule = message_rule(ALGORITHMS[key.type.algorithm], public_key)
     elif check_mac is not None:
         rule = check_mac
     else:

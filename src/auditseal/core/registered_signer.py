@@ -121,7 +121,7 @@ class RegisteredSigner:
     def signature_bytes(self) -> int | None:
         """The only length that its signatures have; None where the encoding leaves it open (ECDSA)."""
         if isinstance(self.public_key, RSAPublicKey):
-            return self.public_key.key_size // 8
+            return -(-self.public_key.key_size // 8)
         return self.algorithm.signature_bytes
 
     def check_valid_at(self, stream: str, seq: int, time: str | None) -> None:

@@ -189,6 +189,11 @@ class Findings:
             and finding.last_seq is not None
         ]
 
+    @property
+    def kept(self) -> Sequence[Finding]:
+        """What was kept so far, in the order in which it was found."""
+        return self._kept
+
     def in_order(self) -> tuple[Finding, ...]:
         """All findings by stream and place."""
         return tuple(

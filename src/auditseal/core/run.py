@@ -31,7 +31,8 @@ class _Run:
         openings: the `prev_hash` of each entry at `first` (several where the stream forks there).
         tips: the hash of each entry at `last`.
         followed: what entries at `last` may follow: the hashes at `last - 1`; at `first`, the openings.
-        first_time, last_time: as claimed, RFC 3339; "" where unreadable.
+        first_time, last_time: the first and the last that can be read, as claimed, RFC 3339; "" without any.
+        timed: the seq of `first_time`.
     """
 
     first: int
@@ -41,6 +42,7 @@ class _Run:
     followed: set[bytes]
     first_time: str
     last_time: str
+    timed: int
 
 
 class ChainFold:
@@ -63,7 +65,14 @@ class ChainFold:
         """
         fold = cls(stream)
         whole = _Run(
-            first=0, last=size - 1, openings={NO_HASH}, tips={head}, followed=set(), first_time="", last_time=time
+            first=0,
+            last=size - 1,
+            openings={NO_HASH},
+            tips={head},
+            followed=set(),
+            first_time=time,
+            last_time=time,
+            timed=size - 1,
         )
         fold._runs.append(whole)
         return fold
@@ -84,11 +93,17 @@ class ChainFold:
         self.entries += 1
         run = self._runs[-1] if self._runs else None
         if run is not None and seq == run.last + 1:
-            found = self._link(run.tips, run.last_time, seq=seq, prev_hash=prev_hash, time=time, entry_id=entry_id)
+            found = []
+            if prev_hash not in run.tips:
+                found.append(self._broken(run.tips, seq, prev_hash, entry_id))
+            if time and time < run.last_time:
+                found.append(self._back(run.last_time, seq, time, entry_id))
             run.last, run.followed, run.tips = seq, run.tips, {hash_}
             run.last_time = time or run.last_time
+            if not run.first_time:
+                run.first_time, run.timed = time, seq
             return found
-        found = [] if seq else self._link({NO_HASH}, "", seq=0, prev_hash=prev_hash, time="", entry_id=entry_id)
+        found = [] if seq or prev_hash == NO_HASH else [self._broken({NO_HASH}, seq, prev_hash, entry_id)]
         if run is not None and seq == run.last:
             return [*found, self._same_place(run, seq, prev_hash, hash_, entry_id)]
         single = _Run(
@@ -99,6 +114,7 @@ class ChainFold:
             followed={prev_hash},
             first_time=time,
             last_time=time,
+            timed=seq,
         )
         return [*found, *self._insert(single, entry_id)]
 
@@ -158,15 +174,12 @@ class ChainFold:
             del self._runs[index + 1]
 
     def _join(self, left: _Run, right: _Run, entry_id: str | None) -> Iterator[Finding]:
-        for opening in sorted(right.openings):
-            yield from self._link(
-                left.tips,
-                left.last_time,
-                seq=right.first,
-                prev_hash=opening,
-                time=right.first_time,
-                entry_id=entry_id,
-            )
+        for opening in sorted(right.openings - left.tips):
+            yield self._broken(left.tips, right.first, opening, entry_id)
+        if right.first_time and right.first_time < left.last_time:
+            yield self._back(left.last_time, right.timed, right.first_time, entry_id)
+        if not left.first_time:
+            left.first_time, left.timed = right.first_time, right.timed
         left.followed = left.tips if right.first == right.last else right.followed
         left.last, left.tips = right.last, right.tips
         left.last_time = right.last_time or left.last_time
@@ -221,35 +234,27 @@ class ChainFold:
             message="the stream forks here: two entries follow the same one",
         )
 
-    def _link(
-        self, tips: set[bytes], last_time: str, *, seq: int, prev_hash: bytes, time: str, entry_id: str | None
-    ) -> list[Finding]:
-        found = []
-        if prev_hash not in tips:
-            found.append(
-                Finding(
-                    code=Code.BROKEN_LINK,
-                    stream=self.stream,
-                    seq=seq,
-                    entry_id=entry_id,
-                    expected=_hex(tips) or "none",
-                    actual=prev_hash.hex() or "none",
-                    message="does not follow the entry before it",
-                )
-            )
-        if time < last_time and time:
-            found.append(
-                Finding(
-                    code=Code.TIME_RUNS_BACK,
-                    stream=self.stream,
-                    seq=seq,
-                    entry_id=entry_id,
-                    expected=f"{last_time} or later",
-                    actual=time,
-                    message="claims an earlier time than the entry before it",
-                )
-            )
-        return found
+    def _broken(self, tips: set[bytes], seq: int, prev_hash: bytes, entry_id: str | None) -> Finding:
+        return Finding(
+            code=Code.BROKEN_LINK,
+            stream=self.stream,
+            seq=seq,
+            entry_id=entry_id,
+            expected=_hex(tips) or "none",
+            actual=prev_hash.hex() or "none",
+            message="does not follow the entry before it",
+        )
+
+    def _back(self, last_time: str, seq: int, time: str, entry_id: str | None) -> Finding:
+        return Finding(
+            code=Code.TIME_RUNS_BACK,
+            stream=self.stream,
+            seq=seq,
+            entry_id=entry_id,
+            expected=f"{last_time} or later",
+            actual=time,
+            message="claims an earlier time than the entry before it",
+        )
 
 
 def _hex(hashes: set[bytes]) -> str:

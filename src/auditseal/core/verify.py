@@ -3,7 +3,8 @@
 For each entry, from what is stored and nothing else:
 
 1. the body is canonical JSON with the members of the format (`not-canonical`);
-2. the place and the query columns beside the body say what the body says (`column-mismatch`);
+2. what stands beside the body agrees: the place and the query columns with the body, and with `hash` the copy of it
+   that each signature may carry (`column-mismatch`);
 3. the body and `prev_hash` hash to `hash` (`hash-mismatch`);
 4. the entry has its own place in the chain and follows the entry before it (`missing-entry`, `duplicate-seq`, `fork`,
    `broken-link`, `time-runs-back`; `auditseal.core.run`);
@@ -17,9 +18,9 @@ and at the end:
    entry under a checkpoint that verifies needs no signature of its own;
 7. something was checked (`nothing-to-check`).
 
-Steps 1 to 4 run in order of the entries (`Verification.take`); step 5 is a pure function of a batch (`check_batch`) and
-may run in any thread or process; `Verification.absorb` takes its outcomes back in order. The caller's part is reading,
-scheduling and, for keys that only a KMS can check, asking it.
+A `Segment` takes any run of entries through steps 1 to 5 on its own, in any thread, process or place, and joins with
+the segments beside it; the joined whole gives the report. The caller's part is reading, scheduling and, for keys that
+only a KMS can check, asking it.
 
 Source: `docs/spec/verification.md`.
 """
@@ -27,8 +28,8 @@ Source: `docs/spec/verification.md`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 import orjson
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
@@ -37,20 +38,20 @@ from auditseal.core.algorithm import AlgorithmId
 from auditseal.core.canonical import is_canonical
 from auditseal.core.chain import entry_hash
 from auditseal.core.event import Body, body_from
-from auditseal.core.evidence import OWN_TYPES, EvidenceWalk, Outside
+from auditseal.core.evidence import OWN_TYPES, Checkpoints, Outside, note_own, prove
 from auditseal.core.grade import Grade
 from auditseal.core.log_keys import LogKeys
-from auditseal.core.registry import Registry
 from auditseal.core.report import Code, Finding, Findings, Report, SignedRange, StreamSummary
 from auditseal.core.run import ChainFold
+from auditseal.core.tree_part import TreePart
 from auditseal.errors import InputError, SignatureInvalidError, SignerError, SignerNotAllowedError
 
 if TYPE_CHECKING:
     from auditseal.core.entry import StoredEntry, StoredSignature
-    from auditseal.core.registry import RegisteredSigner
-    from auditseal.core.stored_checkpoint import StoredCheckpoint
-    from auditseal.core.tree_fold import TreeFold
+    from auditseal.core.registry import RegisteredSigner, Registry
+    from auditseal.core.remembered import Remembered
 
+Sizes = Mapping[str, frozenset[int]]
 Rule = Callable[[bytes, bytes], None]
 """(signature, digest) -> None; raises SignatureInvalidError, or SignerError where a remote key was not to be asked."""
 
@@ -65,128 +66,134 @@ class Trust:
     """
 
     registry: Registry
-    mac_rules: dict[str, Rule]
+    mac_rules: Mapping[str, Rule] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """Step 5 for one entry.
+class Checked(NamedTuple):
+    """What became of one signature; exactly one is set. A tuple for speed, since one is made for every signature.
 
     Attributes:
-        findings: what was found; the caller keeps their order.
-        signer: of the first signature that verified; None without one.
-        checked: how many signatures were checked against a key.
-        unreachable: why a remote key could not be asked, else None.
+        signer: it verifies, and its signer was valid there.
+        finding: it does not, or cannot be checked (`unknown-signer`).
+        unreachable: why its remote key could not be asked.
     """
 
-    entry: StoredEntry
-    time: str
-    findings: tuple[Finding, ...] = ()
     signer: RegisteredSigner | None = None
-    checked: int = 0
+    finding: Finding | None = None
     unreachable: str | None = None
 
 
-Batch = Sequence[tuple["StoredEntry", str]]
-"""Entries of one stream, in order, each with the time its body claims ("" where unreadable)."""
+class Segment:
+    """The verification of a run of entries, of one stream or several. It is fed, joined, and asked for the report."""
 
-
-def check_batch(batch: Batch, trust: Trust) -> list[Outcome]:
-    """Step 5 for each entry of a batch. Pure but for the rules of remote keys; safe in any thread."""
-    return [_check_signatures(entry, time, trust) for entry, time in batch]
-
-
-class Verification:
-    """One walk through a log: fed with entries in any interleaving of streams, it ends in a report."""
-
-    def __init__(self, source: str, *, trust: Trust | None = None, outside: Outside | None = None) -> None:
+    def __init__(self, trust: Trust, sizes: Sizes | None = None) -> None:
         """Begins.
 
         Args:
-            source: the address, without a password.
-            trust: what checkpoints are believed by; None believes nobody.
-            outside: what else the log is held against.
+            trust: what is believed.
+            sizes: by stream, at which sizes its tree will be asked for.
         """
-        trust = trust or Trust(registry=Registry(), mac_rules={})
-        self._source = source
-        self._outside = outside or Outside()
-        self._evidence = EvidenceWalk(LogKeys(trust.registry, trust.mac_rules), self._outside)
+        self._trust: Trust | None = trust
+        self._sizes = sizes or {}
         self._findings = Findings()
-        self._streams: dict[str, _StreamState] = {}
+        self._streams: dict[str, _StreamPart] = {}
         self._signatures = 0
         self._unreachable: str | None = None
 
-    def take(self, entries: Sequence[StoredEntry]) -> Batch:
-        """Steps 1 to 4 for the next entries; what it returns goes to `check_batch`, and from there to `absorb`."""
-        batch = []
-        for entry in entries:
-            if entry.malformed is not None and entry.seq < 0:
-                self._findings.add(Finding(code=Code.NOT_CANONICAL, message=entry.malformed))
-                continue
-            state = self._streams.get(entry.stream)
-            if state is None:
-                state = self._streams[entry.stream] = self._begin(entry.stream)
-            body, found = check_body(entry)
-            time = body.time if body else ""
-            entry_id = body.id if body else None
-            found += state.fold.add(entry.seq, entry.prev_hash, entry.hash, time, entry_id)
-            state.tree.add(entry.seq, entry.hash, time)
-            if body is not None and body.type in OWN_TYPES and body.stream == entry.stream:
-                self._evidence.note(entry.seq, body)
-            for finding in found:
-                self._findings.add(finding)
-            batch.append((entry, time))
-        return batch
+    def add(self, entry: StoredEntry) -> None:
+        """Takes the next entry through steps 1 to 5; each stream's in order, where the source has an order."""
+        if entry.malformed is not None and entry.seq < 0:
+            self._findings.add(Finding(code=Code.NOT_CANONICAL, message=entry.malformed))
+            return
+        part = self._streams.get(entry.stream)
+        if part is None:
+            part = self._begin(entry.stream)
+        body, found = check_body(entry)
+        time = body.time if body else ""
+        found += part.fold.add(entry.seq, entry.prev_hash, entry.hash, time, body.id if body else None)
+        signer = self._check_signatures(entry, time, found)
+        part.count(entry.seq, time, signer)
+        part.tree.add(entry.seq, entry.hash, time)
+        if body is not None and body.type in OWN_TYPES:
+            note_own(part.tree, entry.seq, body)
+        for finding in found:
+            self._findings.add(finding)
 
-    def absorb(self, outcomes: Sequence[Outcome]) -> None:
-        """Takes the outcomes of step 5, in the order of the entries."""
-        for outcome in outcomes:
-            self._streams[outcome.entry.stream].count(outcome)
-            self._signatures += outcome.checked
-            self._unreachable = self._unreachable or outcome.unreachable
-            for finding in outcome.findings:
+    def join(self, following: Segment) -> None:
+        """Takes over the segment of the entries that come next in the source; `following` is spent."""
+        for name, theirs in following._streams.items():
+            ours = self._streams.get(name)
+            if ours is None:
+                self._streams[name] = theirs
+                continue
+            for finding in ours.join(theirs):
                 self._findings.add(finding)
+        for finding in following._findings.kept:
+            self._findings.add(finding)
+        self._signatures += following._signatures
+        self._unreachable = self._unreachable or following._unreachable
+
+    def recall(self, stream: str, known: Remembered) -> None:
+        """Begins a stream where an earlier verification of it ended; only what follows will be added."""
+        part = self._begin(stream)
+        part.fold = ChainFold.resume(stream, size=known.size, head=known.head, time=known.time)
 
     def sizes(self) -> dict[str, int]:
-        """By stream, how many entries follow each other from the first."""
-        return self._evidence.sizes()
+        """By stream, how far it was read."""
+        return {name: part.fold.last_seq + 1 for name, part in self._streams.items()}
 
-    def finish(
+    def closed(self) -> Self:
+        """This segment without what it trusts and holds open, ready to be sent elsewhere; it takes no more entries."""
+        for part in self._streams.values():
+            part.close_range()
+            part.tree.close()
+        self._trust = None
+        return self
+
+    def report(
         self,
+        source: str,
         *,
         expected_streams: Sequence[str] = (),
-        checkpoints: Mapping[str, Sequence[StoredCheckpoint]] | None = None,
+        checkpoints: Checkpoints | None = None,
+        outside: Outside | None = None,
     ) -> Report:
-        """The report, with steps 6 and 7; each expected stream that had no entries is named.
+        """The report, with steps 6 and 7, when all is joined.
 
         Args:
-            expected_streams: which must have entries.
+            source: the address, without a password.
+            expected_streams: which must have entries; one that has none is named.
             checkpoints: by stream, as they stand in the source.
+            outside: what else the log is held against.
         """
-        for resumed in self._outside.resumed - set(self._streams):  # nothing new there
-            self._streams[resumed] = self._begin(resumed)
-        for state in self._streams.values():
-            for finding in state.fold.finish():
+        assert self._trust is not None
+        outside = outside or Outside()
+        for part in self._streams.values():
+            for finding in part.fold.finish():
                 self._findings.add(finding)
-        summaries = [state.summary() for state in self._streams.values()]
-        proven = self._evidence.finish(self._findings, summaries, checkpoints or {})
         unread: list[str | None] = [name for name in expected_streams if name not in self._streams]
         for name in unread or ([] if self._streams else [None]):
             self._findings.add(
                 Finding(code=Code.NOTHING_TO_CHECK, stream=name, message="no entries were read, so nothing is proven")
             )
+        proven = prove(
+            LogKeys(self._trust.registry, self._trust.mac_rules),
+            outside,
+            findings=self._findings,
+            walked=[(part.summary(), part.tree) for part in self._streams.values()],
+            checkpoints=checkpoints or {},
+        )
         streams = tuple(proven.streams)
-        outside = self._outside
         asked = {Grade.COSIGNED: outside.policy, Grade.RECONCILED: None, Grade.ANCHORED: outside.anchors}
         return Report(
-            source=self._source,
+            source=source,
             streams=streams,
             findings=self._findings.in_order(),
             checked={
                 "streams": len(streams),
                 "entries": sum(stream.entries for stream in streams),
                 "signatures": self._signatures,
-                "checkpoints": proven.checkpoints,
+                **({"checkpoints": proven.checkpoints} if proven.checkpoints else {}),
                 **({"remembered": len(outside.resumed)} if outside.resumed else {}),
             },
             unreachable=self._unreachable or proven.unreachable,
@@ -194,49 +201,82 @@ class Verification:
             remembered=proven.remembered,
         )
 
-    def _begin(self, stream: str) -> _StreamState:
-        tree = self._evidence.fold(stream)
-        known = self._outside.remembered.get(stream)
-        if known is None or not tree.start:
-            return _StreamState(ChainFold(stream), tree)
-        chain = ChainFold.resume(stream, size=known.size, head=known.head, time=known.time)
-        return _StreamState(chain, tree)
+    def _begin(self, stream: str) -> _StreamPart:
+        part = self._streams[stream] = _StreamPart(stream, self._sizes.get(stream, frozenset()))
+        return part
+
+    def _check_signatures(self, entry: StoredEntry, time: str, found: list[Finding]) -> RegisteredSigner | None:
+        """Step 5; adds to `found`, and gives the signer of the first signature that verifies."""
+        assert self._trust is not None
+        good: RegisteredSigner | None = None
+        unreachable = None
+        faults: list[Finding] = []
+        unknown: list[Finding] = []
+        for signature in entry.signatures:
+            checked = check_signature(entry, signature, time, self._trust)
+            finding = checked.finding
+            if finding is not None:
+                (unknown if finding.code is Code.UNKNOWN_SIGNER else faults).append(finding)
+                self._signatures += finding.code in _CHECKED_AND_FALSE
+            elif checked.signer is not None:
+                self._signatures += 1
+                good = good or checked.signer
+            else:
+                unreachable = checked.unreachable
+        if good is None and not faults:
+            if unreachable is None:
+                faults = unknown or [_finding(Code.UNSIGNED, entry, None, "no signature covers it")]
+            self._unreachable = self._unreachable or unreachable
+        found += faults
+        return good
 
 
-class _StreamState:
-    """What one stream's walk has to remember: the ends of its runs and of its signed ranges."""
+_CHECKED_AND_FALSE: Final = frozenset({Code.BAD_SIGNATURE, Code.SIGNER_NOT_VALID_HERE})
 
-    def __init__(self, fold: ChainFold, tree: TreeFold) -> None:
-        self.fold = fold
-        self.tree = tree
+
+class _StreamPart:
+    """What a segment remembers of one stream: the ends of its runs and of its signed ranges."""
+
+    def __init__(self, stream: str, sizes: frozenset[int]) -> None:
+        self.fold = ChainFold(stream)
+        self.tree = TreePart(sizes)
         self._signed = 0
         self._first_time = ""
         self._last_time = ""
         self._ranges: list[SignedRange] = []
+        # The range that grows, kept apart since a range that is made anew for every entry costs more than its check.
+        self._signer: RegisteredSigner | None = None
+        self._first = self._last = -1
 
-    def count(self, outcome: Outcome) -> None:
-        self._first_time = self._first_time or outcome.time
-        self._last_time = outcome.time or self._last_time
-        signer = outcome.signer
+    def count(self, seq: int, time: str, signer: RegisteredSigner | None) -> None:
+        """Takes note of one entry and of who signed it."""
+        if not self._first_time:
+            self._first_time = time
+        if time:
+            self._last_time = time
         if signer is None:
             return
         self._signed += 1
-        seq = outcome.entry.seq
-        last = self._ranges[-1] if self._ranges else None
-        if last is not None and last.last_seq + 1 == seq and last.signer == signer.signer_id:
-            self._ranges[-1] = replace(last, last_seq=seq)
-            return
-        self._ranges.append(
-            SignedRange(
-                signer=signer.signer_id,
-                algorithm=signer.algorithm.id,
-                first_seq=seq,
-                last_seq=seq,
-                development=signer.development,
-            )
-        )
+        if signer is not self._signer or seq != self._last + 1:
+            self.close_range()
+            self._signer, self._first = signer, seq
+        self._last = seq
+
+    def join(self, following: _StreamPart) -> list[Finding]:
+        """Takes over the part that comes next."""
+        self.close_range()
+        following.close_range()
+        self._signed += following._signed
+        self._first_time = self._first_time or following._first_time
+        self._last_time = following._last_time or self._last_time
+        for range_ in following._ranges:
+            self._add_range(range_)
+        self.tree.join(following.tree)
+        return self.fold.merge(following.fold)
 
     def summary(self) -> StreamSummary:
+        """The stream as a whole."""
+        self.close_range()
         return StreamSummary(
             stream=self.fold.stream,
             entries=self.fold.entries,
@@ -248,6 +288,28 @@ class _StreamState:
             head=self.fold.head,
             signed_by=tuple(self._ranges),
         )
+
+    def close_range(self) -> None:
+        """Ends the range that grows."""
+        signer, self._signer = self._signer, None
+        if signer is None:
+            return
+        self._add_range(
+            SignedRange(
+                signer=signer.signer_id,
+                algorithm=signer.algorithm.id,
+                first_seq=self._first,
+                last_seq=self._last,
+                development=signer.development,
+            )
+        )
+
+    def _add_range(self, range_: SignedRange) -> None:
+        last = self._ranges[-1] if self._ranges else None
+        if last is not None and last.last_seq + 1 == range_.first_seq and last.signer == range_.signer:
+            self._ranges[-1] = replace(last, last_seq=range_.last_seq)
+        else:
+            self._ranges.append(range_)
 
 
 def check_body(entry: StoredEntry) -> tuple[Body | None, list[Finding]]:
@@ -265,6 +327,18 @@ def check_body(entry: StoredEntry) -> tuple[Body | None, list[Finding]]:
         if not is_canonical(entry.body, members):
             found.append(_finding(Code.NOT_CANONICAL, entry, body, "the body is not in canonical form (RFC 8785)"))
         found += _compare_columns(entry, body)
+    found += [
+        _finding(
+            Code.COLUMN_MISMATCH,
+            entry,
+            body,
+            f"the signature by {signature.signer[:80]} was stored for another hash",
+            expected=f"entry_hash {entry.hash.hex() or 'none'}",
+            actual=f"entry_hash {signature.entry_hash.hex() or 'none'}",
+        )
+        for signature in entry.signatures
+        if signature.entry_hash is not None and signature.entry_hash != entry.hash
+    ]
     if entry_hash(entry.body, entry.prev_hash) != entry.hash:
         actual = entry_hash(entry.body, entry.prev_hash).hex()
         found.append(
@@ -313,54 +387,49 @@ def _shown(value: object) -> str:
     return "null" if value is None else str(value)[:300]
 
 
-def _check_signatures(entry: StoredEntry, time: str, trust: Trust) -> Outcome:
-    found: list[Finding] = []
-    unknown: list[Finding] = []
-    good: RegisteredSigner | None = None
-    checked = 0
-    unreachable = None
-    for signature in entry.signatures:
-        signer = trust.registry.find(signature.signer)
-        if signer is None:
-            unknown.append(_unknown(entry, signature, "no such signer in the registry"))
-            continue
-        fault = _malformation(signature, signer)
-        if fault is not None:
-            found.append(_finding(Code.MALFORMED_SIGNATURE, entry, None, fault, expected=signer.signer_id))
-            continue
-        rule = signer.rule or trust.mac_rules.get(signer.signer_id)
-        if rule is None:
-            unknown.append(_unknown(entry, signature, _MAC_ADVICE))
-            continue
-        try:
-            checked += 1
-            rule(signature.signature, entry.hash)
-            if not signer.is_unlimited:
-                signer.check_valid_at(entry.stream, entry.seq, time)
-        except SignatureInvalidError:
-            found.append(
-                _finding(
-                    Code.BAD_SIGNATURE,
-                    entry,
-                    None,
-                    f"the signature by {signer.signer_id} does not verify over the stored hash",
-                    expected=f"a signature by {signer.signer_id} ({signer.algorithm.id})",
-                    actual="one that does not verify",
-                )
-            )
-        except SignerNotAllowedError as error:
-            found.append(_finding(Code.SIGNER_NOT_VALID_HERE, entry, None, str(error), actual=signer.signer_id))
-        except SignerError as error:
-            checked -= 1
-            unreachable = str(error)
-        else:
-            good = good or signer
-    if good is None and not found and not unreachable:
-        found = unknown or [_finding(Code.UNSIGNED, entry, None, "no signature covers it")]
-    return Outcome(entry=entry, time=time, findings=tuple(found), signer=good, checked=checked, unreachable=unreachable)
+def check_signature(entry: StoredEntry, signature: StoredSignature, time: str, trust: Trust) -> Checked:
+    """Step 5 for one signature of an entry.
+
+    Args:
+        entry: whose stored hash is signed.
+        signature: one of its signatures.
+        time: what its body claims; "" where that cannot be read.
+        trust: the accepted signers.
+    """
+    signer = trust.registry.find(signature.signer)
+    if signer is None:
+        return Checked(finding=_unknown(entry, signature, "no such signer in the registry"))
+    fault = _malformation(signature, signer)
+    if fault is not None:
+        return Checked(finding=_finding(Code.MALFORMED_SIGNATURE, entry, None, fault, expected=signer.signer_id))
+    rule = signer.rule or trust.mac_rules.get(signer.signer_id)
+    if rule is None:
+        return Checked(finding=_unknown(entry, signature, _MAC_ADVICE))
+    try:
+        rule(signature.signature, entry.hash)
+        if not signer.is_unlimited:
+            signer.check_valid_at(entry.stream, entry.seq, time)
+    except SignatureInvalidError:
+        return Checked(finding=_bad_signature(entry, signer))
+    except SignerNotAllowedError as error:
+        return Checked(finding=_finding(Code.SIGNER_NOT_VALID_HERE, entry, None, str(error), actual=signer.signer_id))
+    except SignerError as error:
+        return Checked(unreachable=str(error))
+    return Checked(signer)
 
 
-_MAC_ADVICE: Final = "only the holder of its HMAC key can verify: give the secret, or let KMS verify (--kms)"
+def _bad_signature(entry: StoredEntry, signer: RegisteredSigner) -> Finding:
+    return _finding(
+        Code.BAD_SIGNATURE,
+        entry,
+        None,
+        f"the signature by {signer.signer_id} does not verify over the stored hash",
+        expected=f"a signature by {signer.signer_id} ({signer.algorithm.id})",
+        actual="one that does not verify",
+    )
+
+
+_MAC_ADVICE: Final = "only the holder of its HMAC key can verify: give the secret, or let KMS verify (--ask-kms)"
 
 
 def _malformation(signature: StoredSignature, signer: RegisteredSigner) -> str | None:

@@ -1,38 +1,44 @@
-"""Auditing: walks a source through verification, with signatures checked in other threads meanwhile.
+"""Auditing: takes a source through verification in segments.
 
-`cryptography` lets go of the interpreter while it verifies, so threads are enough to use the machine. Memory stays
-constant: a bounded window of batches is under way at a time.
+In one process segments follow each other: threads would spend more on handing the interpreter to each other, entry by
+entry, than they gain. Processes do gain, where a source can be read in parts. Only where a KMS is asked do threads
+help, since they wait for it together. Memory stays constant: a bounded window of segments is under way at a time.
 
-Source: `docs/spec/verification.md`.
+Source: `docs/spec/verification.md`; `docs/decisions/verification-in-processes.md`.
 """
 
 from __future__ import annotations
 
-import os
+import multiprocessing
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
 from auditseal.core.algorithm import AlgorithmId
 from auditseal.core.evidence import Outside
 from auditseal.core.heads import HEADS_STREAM
-from auditseal.core.verify import Batch, Outcome, Trust, Verification, check_batch
+from auditseal.core.registry import Registry
+from auditseal.core.verify import Segment, Trust
+from auditseal.ports import PartedSource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from auditseal.core.entry import StoredEntry
-    from auditseal.core.registry import Registry
     from auditseal.core.remembered import Remembered
     from auditseal.core.report import Report
     from auditseal.core.stored_checkpoint import StoredCheckpoint
-    from auditseal.core.verify import Rule
-    from auditseal.ports import CheckpointSource, MacVerifier, Progress, RangeSource, Source
+    from auditseal.core.verify import Rule, Sizes
+    from auditseal.ports import CheckpointSource, MacVerifier, Part, Progress, RangeSource, Source
 
-_BATCH: Final = 256
-_REMOTE_BATCH: Final = 16
+_SEGMENT: Final = 512
+_REMOTE_SEGMENT: Final = 16
 _REMOTE_THREADS: Final = 16
+_FOR_PROCESSES: Final = 4096
+"""How many entries a part has that is sent to another process."""
+_WORTH_PROCESSES: Final = 15_000
+"""From how many entries on it is worth starting processes, which takes about as long as verifying these."""
 
 
 def audit(
@@ -42,7 +48,8 @@ def audit(
     streams: Sequence[str] | None = None,
     mac_verifier: MacVerifier | None = None,
     outside: Outside | None = None,
-    threads: int | None = None,
+    reopen: Callable[[], Source] | None = None,
+    processes: int = 1,
     progress: Progress | None = None,
 ) -> Report:
     """Verifies a log.
@@ -52,9 +59,9 @@ def audit(
         registry: the accepted signers.
         streams: only these; each must have entries.
         mac_verifier: checks signers whose key is an HMAC key in a KMS; None leaves them unchecked.
-        outside: what else the log is held against. Of the streams that it remembers, only what is new is read where
-            the source can begin there, unless it says that they are not resumed.
-        threads: for signatures; by default one for each processor, or more where a KMS is asked.
+        outside: what else the log is held against. Of the streams that it says are resumed, only what is new is read.
+        reopen: opens the source once more, in another process; a function that can be pickled.
+        processes: how many verify a large source that can be read in parts; 1 is this one.
         progress: told how far the walk is.
 
     Raises:
@@ -62,28 +69,35 @@ def audit(
     """
     mac_rules = _mac_rules(registry, mac_verifier)
     trust = Trust(registry=registry, mac_rules=mac_rules)
-    batch_size = _REMOTE_BATCH if mac_rules else _BATCH
-    threads = threads or (_REMOTE_THREADS if mac_rules else os.cpu_count() or 1)
     outside = outside or Outside()
-    walked, checkpoints = with_covers(source, streams)
-    verification = Verification(source.address, trust=trust, outside=outside)
-    total = source.count(walked) if progress else None
+    sizes = outside.sizes()
+    streams_asked = streams
+    streams, checkpoints = with_covers(source, streams)
+    total = source.count(streams) if progress or processes > 1 else None
+    segments: Iterator[tuple[Segment, int]]
+    whole = Segment(trust, sizes)
+    if outside.resumed:
+        for name in outside.resumed:
+            whole.recall(name, outside.remembered[name])
+        segments = (_verify(part, trust, sizes) for part in _chunks(_walk_on(source, streams, outside), _SEGMENT))
+    elif mac_rules:
+        segments = _in_threads(source, streams, trust, sizes)
+    elif processes > 1 and reopen and (total or 0) >= _WORTH_PROCESSES and isinstance(source, PartedSource):
+        segments = _in_processes(source, streams, (reopen, registry.to_json_bytes(), sizes), processes)
+    else:
+        segments = (_verify(part, trust, sizes) for part in _chunks(source.walk(streams), _SEGMENT))
     done = 0
-    under_way: deque[Future[list[Outcome]]] = deque()
-    entries = _walk(source, walked, outside)
-    with ThreadPoolExecutor(threads, "auditseal-verify") as pool:
-        while part := list(islice(entries, batch_size)):
-            batch: Batch = verification.take(part)
-            under_way.append(pool.submit(check_batch, batch, trust))
-            if len(under_way) > 2 * threads:
-                verification.absorb(under_way.popleft().result())
-            done += len(part)
-            if progress:
-                progress(done, total)
-        while under_way:
-            verification.absorb(under_way.popleft().result())
-    found = _with_newer(source, walked, checkpoints, verification.sizes())
-    return verification.finish(expected_streams=streams or (), checkpoints=found)
+    for segment, entries in segments:
+        whole.join(segment)
+        done += entries
+        if progress:
+            progress(done, total)
+    return whole.report(
+        source.address,
+        expected_streams=streams_asked or (),
+        checkpoints=_with_newer(source, streams, checkpoints, whole.sizes()),
+        outside=outside,
+    )
 
 
 def with_covers(source: Source, streams: Sequence[str] | None) -> tuple[list[str] | None, list[StoredCheckpoint]]:
@@ -117,13 +131,10 @@ def resumable(source: Source, remembered: Mapping[str, Remembered]) -> frozenset
     return frozenset(resumed)
 
 
-def _walk(source: Source, streams: Sequence[str] | None, outside: Outside) -> Iterator[StoredEntry]:
-    if not outside.resumed:
-        return iter(source.walk(streams))
+def _walk_on(source: Source, streams: Sequence[str] | None, outside: Outside) -> Iterator[StoredEntry]:
     ranged = cast("RangeSource", source)
     names = ranged.stream_names() if streams is None else streams
-    first = {name: outside.remembered[name].size if name in outside.resumed else 0 for name in names}
-    return iter(ranged.walk_from(first))
+    return ranged.walk_from({name: outside.remembered[name].size if name in outside.resumed else 0 for name in names})
 
 
 def _checkpoints(source: Source, streams: Sequence[str] | None) -> list[StoredCheckpoint]:
@@ -146,6 +157,85 @@ def _with_newer(
     for each in (*before, *newer):
         by_stream.setdefault(each.stream, []).append(each)
     return by_stream
+
+
+def _verify(entries: Iterable[StoredEntry], trust: Trust, sizes: Sizes) -> tuple[Segment, int]:
+    segment = Segment(trust, sizes)
+    count = 0
+    for entry in entries:
+        segment.add(entry)
+        count += 1
+    return segment, count
+
+
+def _in_threads(
+    source: Source, streams: Sequence[str] | None, trust: Trust, sizes: Sizes
+) -> Iterator[tuple[Segment, int]]:
+    parts = _chunks(source.walk(streams), _REMOTE_SEGMENT)
+    with ThreadPoolExecutor(_REMOTE_THREADS, "auditseal-verify") as pool:
+        yield from _in_order(pool, (partial(_verify, part, trust, sizes) for part in parts), 2 * _REMOTE_THREADS)
+
+
+def _in_processes(
+    source: PartedSource,
+    streams: Sequence[str] | None,
+    start: tuple[Callable[[], Source], bytes, Sizes],
+    processes: int,
+) -> Iterator[tuple[Segment, int]]:
+    # Spawned, since a fork would copy whatever locks and connections the threads of this process hold.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, context, initializer=_Worker.start, initargs=start) as pool:
+        parts = source.parts(streams, _FOR_PROCESSES)
+        yield from _in_order(pool, (partial(_Worker.verify, part) for part in parts), 2 * processes)
+
+
+def _in_order(
+    pool: Executor, work: Iterator[Callable[[], tuple[Segment, int]]], window: int
+) -> Iterator[tuple[Segment, int]]:
+    under_way: deque[Future[tuple[Segment, int]]] = deque()
+    try:
+        for item in work:
+            under_way.append(pool.submit(item))
+            if len(under_way) > window:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
+    finally:
+        for future in under_way:
+            future.cancel()
+
+
+class _Worker:
+    """What a verifying process holds: the source, opened anew, and whom to trust."""
+
+    source: PartedSource
+    trust: Trust
+    sizes: Sizes
+
+    @classmethod
+    def start(cls, reopen: Callable[[], Source], registry: bytes, sizes: Sizes) -> None:
+        source = reopen()
+        assert isinstance(source, PartedSource)
+        cls.source = source
+        cls.trust = Trust(registry=Registry.parse(registry))
+        cls.sizes = sizes
+
+    @classmethod
+    def verify(cls, part: Part) -> tuple[Segment, int]:
+        segment, count = _verify(cls.source.read_part(part), cls.trust, cls.sizes)
+        return segment.closed(), count
+
+
+def _chunks(entries: Iterator[StoredEntry], size: int) -> Iterator[list[StoredEntry]]:
+    """The entries in lists; what stands at one place stays in one list, where a fork is told from a repetition."""
+    chunk: list[StoredEntry] = []
+    for entry in entries:
+        if len(chunk) >= size and (entry.stream, entry.seq) != (chunk[-1].stream, chunk[-1].seq):
+            yield chunk
+            chunk = []
+        chunk.append(entry)
+    if chunk:
+        yield chunk
 
 
 def _mac_rules(registry: Registry, mac_verifier: MacVerifier | None) -> dict[str, Rule]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from auditseal.core import registry as core
@@ -61,7 +62,7 @@ def verify(
     *,
     streams: Sequence[str] | None = None,
     ask_kms: bool = False,
-    threads: int | None = None,
+    processes: int = 1,
     progress: Progress | None = None,
 ) -> Report:
     """Verifies a log, an export or a copy. Offline, unless `ask_kms` is set.
@@ -71,7 +72,8 @@ def verify(
         registry: the accepted signers, or the path of their signers.json.
         streams: only these, each of which must have entries; None: all.
         ask_kms: let KMS verify the MACs of HMAC keys that it holds (VerifyMac).
-        threads: that check signatures; None: as many as there are processors.
+        processes: how many verify a large log; with more than 1, the calling program's main module must be one that
+            can be imported (`if __name__ == "__main__":`).
         progress: told how far the walk is.
 
     Returns:
@@ -93,7 +95,8 @@ def verify(
             registry,
             streams=streams,
             mac_verifier=macs,
-            threads=threads,
+            reopen=partial(open_source, opened.address),
+            processes=processes,
             progress=progress,
         )
     finally:

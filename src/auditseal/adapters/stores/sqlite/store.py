@@ -17,7 +17,7 @@ from auditseal.core.chain import Head, extend
 from auditseal.core.event import EntryHash, StreamName
 from auditseal.core.promise import CHECKPOINT_TYPE
 from auditseal.errors import StoreError
-from auditseal.ports import Appended
+from auditseal.ports import Appended, Part
 
 if TYPE_CHECKING:
     import sqlite3
@@ -37,6 +37,9 @@ _UNSIGNED: Final = (
     "e.seq >= ifnull((SELECT seq FROM signed_below b WHERE b.stream = e.stream), 0) AND NOT EXISTS "
     "(SELECT 1 FROM signatures s WHERE s.stream = e.stream AND s.seq = e.seq)"
 )
+_END_OF_PART: Final = "SELECT seq FROM entries WHERE stream = ? AND seq BETWEEN ? AND ? ORDER BY seq LIMIT 1 OFFSET ?"
+_LOWEST_SEQ: Final = -(2**63)
+"""What somebody put below 0 is read as well."""
 # SQLite's default limit on parameters in one statement is 32,766; ids are looked up in slices.
 _LOOKUP_SLICE: Final = 500
 
@@ -159,6 +162,26 @@ class SqliteStore(EvidenceTables):
                 query = JOINED + "WHERE e.stream = ? AND e.seq >= ?" + IN_ORDER
                 yield from entries_of(connection.execute(query, (stream, first)))
 
+    def parts(self, streams: Sequence[str] | None, size: int) -> Iterator[Part]:
+        """The entries in parts by ranges of seq (`PartedSource.parts`); what is appended meanwhile is not seen."""
+        with self._reader() as connection:
+            names = _stream_names(connection) if streams is None else streams
+            ends = {name: _head(connection, StreamName(name)).seq for name in dict.fromkeys(names)}
+        for name, end in ends.items():
+            first = _LOWEST_SEQ
+            while first <= end:
+                with self._reader() as connection:
+                    row = connection.execute(_END_OF_PART, (name, first, end, size - 1)).fetchone()
+                last = end if row is None else int(row[0])
+                yield Part(name, first, last)
+                first = last + 1
+
+    def read_part(self, part: Part) -> Iterator[StoredEntry]:
+        """The entries of a part (`PartedSource.read_part`)."""
+        with self._reader() as connection:
+            where = "WHERE e.stream = ? AND e.seq BETWEEN ? AND ?"
+            yield from entries_of(connection.execute(JOINED + where + IN_ORDER, part))
+
     def count(self, streams: Sequence[str] | None = None) -> int:
         """How many entries there are (`Source.count`)."""
         where, values = _in_streams(streams)
@@ -270,9 +293,10 @@ def _head(connection: sqlite3.Connection, stream: StreamName) -> Head:
 def _stream_names(connection: sqlite3.Connection) -> list[str]:
     """By skipping through the index: one look-up a stream, not one an entry."""
     names: list[str] = []
-    query = "SELECT min(stream) FROM entries WHERE stream > ?"
-    while (name := connection.execute(query, (names[-1] if names else "",)).fetchone()[0]) is not None:
+    (name,) = connection.execute("SELECT min(stream) FROM entries").fetchone()
+    while name is not None:
         names.append(name)
+        (name,) = connection.execute("SELECT min(stream) FROM entries WHERE stream > ?", (name,)).fetchone()
     return names
 
 

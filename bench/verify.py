@@ -1,0 +1,60 @@
+"""Verification of entries that are each RSA-2048-signed, one process, against `openssl speed rsa2048` on one core.
+
+The rate is that of the whole: reading SQLite, hashing, chaining, checking columns and signatures. It is divided by the
+processors that one process may use, so that both sides are per core.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from common import Result, in_turns, print_results
+from logs import make_log, make_signer
+
+import auditseal
+
+COUNT = 100_000
+
+
+def openssl_rate() -> float:
+    """Verifications a second of one process on one core."""
+    done = subprocess.run(["openssl", "speed", "-seconds", "2", "rsa2048"], capture_output=True, text=True, check=True)
+    line = next(line for line in done.stdout.splitlines() if re.match(r"rsa\s+2048", line))
+    return float(line.split()[6] if len(line.split()) > 7 else line.split()[-1])
+
+
+def our_rate(address: str, signers: Path, processes: int) -> float:
+    started, cpu = time.perf_counter(), time.process_time()
+    report = auditseal.verify(address, signers, processes=processes)
+    took, used = time.perf_counter() - started, time.process_time() - cpu
+    assert report.verdict == "valid"
+    assert report.checked["signatures"] == COUNT
+    return COUNT / max(took, used)
+
+
+def measure() -> list[Result]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rsa.db"
+        signers = make_log(path, COUNT, make_signer("rsa-sha256"))
+        cores = os.cpu_count() or 1
+        ours, theirs = in_turns(3, lambda: our_rate(f"sqlite:///{path}", signers, cores), openssl_rate)
+    return [
+        Result(
+            what="verify, each entry RSA-2048-signed, per core",
+            ours=f"{ours:,.0f} entries/s",
+            theirs=f"openssl {theirs:,.0f} verifications/s",
+            ratio=ours / theirs,
+            goal="at least 0.7",
+            met=ours / theirs >= 0.7,
+        )
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(print_results(measure()))
