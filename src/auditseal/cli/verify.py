@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -36,12 +37,35 @@ def verify(
     ask_kms: Annotated[
         bool, typer.Option("--ask-kms", help="Let KMS verify the MACs of HMAC keys; all else is offline.")
     ] = False,
+    state: Annotated[
+        Path | None, typer.Option("--state", metavar="FILE", help="Remember what was proven, and hold the log to it.")
+    ] = None,
+    full: Annotated[bool, typer.Option("--full", help="With --state: verify all, not only what is new.")] = False,
+    anchor: Annotated[
+        list[str] | None, typer.Option("--anchor", metavar="ADDRESS", help="An anchor to hold it to; may be repeated.")
+    ] = None,
+    witness_policy: Annotated[
+        Path | None, typer.Option("--witness-policy", metavar="FILE", help="Ask for the cosignatures of this policy.")
+    ] = None,
+    require: Annotated[
+        str | None, typer.Option("--require", metavar="GRADE", help="Less than G1, G2, G3 or G4 is inconclusive.")
+    ] = None,
+    origin: Annotated[str | None, typer.Option("--origin", help="The log's origin, where it names none.")] = None,
+    as_of: Annotated[
+        str | None,
+        typer.Option("--as-of", metavar="TIME", help="The time for promises that are overdue. [now, for a log]"),
+    ] = None,
     output: OutputOption = None,
 ) -> int:
-    """Verify a log or an export, offline, and say what is proven and what is wrong."""
+    """Verify a log, an export or a proof, offline, and say what is proven and what is wrong."""
     from auditseal.cli.report import report_members, report_text
     from auditseal.config import load_settings
-    from auditseal.wiring.sources import log_address
+    from auditseal.core.event import instant, parse_time
+    from auditseal.core.grade import parse_grade
+    from auditseal.service.ids import now_micros
+    from auditseal.wiring.evidence import Evidence
+    from auditseal.wiring.proofs import is_proof, verify_proof
+    from auditseal.wiring.sources import is_export, log_address
     from auditseal.wiring.verifying import registry_for
     from auditseal.wiring.verifying import verify as verify_source
 
@@ -49,16 +73,30 @@ def verify(
     settings = load_settings({"log": source, "signers": signers}).settings
     address = log_address(settings)
     path, registry = registry_for(settings, address)
+    now = now_micros() if not is_export(address) else None
+    evidence = Evidence(
+        state=state,
+        full=full,
+        anchors=anchor or (),
+        witness_policy=witness_policy,
+        require=None if require is None else parse_grade(require),
+        origin=origin,
+        now=now if as_of is None else parse_time(instant(as_of)),
+    )
     progress = ProgressLine("verified")
     try:
-        report = verify_source(
-            address,
-            registry,
-            streams=stream,
-            ask_kms=ask_kms,
-            processes=os.cpu_count() or 1,
-            progress=progress,
-        )
+        if is_proof(address):
+            report = verify_proof(address, registry, evidence, ask_kms=ask_kms)
+        else:
+            report = verify_source(
+                address,
+                registry,
+                streams=stream,
+                ask_kms=ask_kms,
+                evidence=evidence,
+                processes=os.cpu_count() or 1,
+                progress=progress,
+            )
     finally:
         progress.clear()
     emit(

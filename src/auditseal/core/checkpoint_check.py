@@ -56,12 +56,14 @@ class GoodCheckpoint:
         first, size: it covers the entries from `first`, which no smaller one covers, to before `size`.
         signer: who signed it, or what covers it.
         note: the signed note: its own, or that of the checkpoint over the entry that covers it.
+        cover_seq: of that entry; None for one with a signature of its own.
     """
 
     first: int
     size: int
     signer: RegisteredSigner
     note: Note
+    cover_seq: int | None = None
 
 
 @dataclass(slots=True)
@@ -155,7 +157,8 @@ class CheckpointCheck:
             )
             result.findings.append(finding)
             return None
-        return GoodCheckpoint(first=covered, size=stored.size, signer=signer, note=note)
+        cover_seq = None if stored.cover is None else stored.cover.seq
+        return GoodCheckpoint(first=covered, size=stored.size, signer=signer, note=note, cover_seq=cover_seq)
 
     def _parsed(self, stored: StoredCheckpoint) -> Checkpoint:
         if stored.malformed is not None:

@@ -117,6 +117,7 @@ class _Conclusion:
         self._keys = keys
         self._outside = outside
         self._findings = findings
+        self._heads_anchors: list[AnchorSummary] = []
 
     def of(self, walked: Sequence[tuple[StreamSummary, TreePart]], checkpoints: Checkpoints) -> Proven:
         proven = Proven()
@@ -134,6 +135,9 @@ class _Conclusion:
             except SignerError as error:
                 proven.unreachable = str(error)
                 checked, contradictions, agreed = CheckedStream(), [], []
+            agreed += self._through_heads(checked)
+            if name == HEADS_STREAM:
+                self._heads_anchors = list(agreed)
             proven.checkpoints += checked.checked
             for finding in (*checked.findings, *contradictions, *self._recall(fold, checked)):
                 self._findings.add(finding)
@@ -153,6 +157,15 @@ class _Conclusion:
             return TreeFold(stream, part)
         start = Mark(frontier=known.frontier, head=known.head, time=known.time)
         return TreeFold(stream, part, start=start, promised=known.next_by)
+
+    def _through_heads(self, checked: CheckedStream) -> list[AnchorSummary]:
+        """The anchors of the stream of heads, for the checkpoints that entries under them cover."""
+        found = []
+        for anchor in self._heads_anchors:
+            under = [each.size for each in checked.good if each.cover_seq is not None and each.cover_seq < anchor.size]
+            if under:
+                found.append(replace(anchor, size=max(under)))
+        return found
 
     def _recall(self, fold: TreeFold, checked: CheckedStream) -> Sequence[Finding]:
         known = self._outside.remembered.get(fold.stream)

@@ -66,6 +66,8 @@ class Code(StrEnum):
     BELOW_GRADE = "below-grade"
     NOTHING_TO_CHECK = "nothing-to-check"
     NOT_COVERED = "not-covered"
+    BAD_PROOF = "bad-proof"
+    CONTINUES = "continues"
 
 
 _SEVERITIES: Final = {
@@ -78,6 +80,7 @@ _SEVERITIES: Final = {
     Code.BELOW_GRADE: Severity.GAP,
     Code.NOTHING_TO_CHECK: Severity.GAP,
     Code.NOT_COVERED: Severity.NOTE,
+    Code.CONTINUES: Severity.NOTE,
 }
 
 
@@ -300,8 +303,9 @@ class Report:
         severities = {finding.severity for finding in self.findings}
         if Severity.ERROR in severities:
             return Verdict.INVALID
-        # Where nothing is new since the last time, the entry that stood last then was compared.
-        something = self.checked.get("entries") or self.checked.get("remembered")
+        # Where nothing is new since the last time, the entry that stood last then was compared; and a consistency
+        # proof has checkpoints alone.
+        something = any(self.checked.get(kind) for kind in ("entries", "remembered", "checkpoints"))
         if Severity.GAP in severities or self.unreachable or not something:
             return Verdict.INCONCLUSIVE
         return Verdict.VALID

@@ -67,7 +67,7 @@ def audit(
     Raises:
         StoreError: the source cannot be read on.
     """
-    mac_rules = _mac_rules(registry, mac_verifier)
+    mac_rules = mac_rules_of(registry, mac_verifier)
     trust = Trust(registry=registry, mac_rules=mac_rules)
     outside = outside or Outside()
     sizes = outside.sizes()
@@ -238,7 +238,8 @@ def _chunks(entries: Iterator[StoredEntry], size: int) -> Iterator[list[StoredEn
         yield chunk
 
 
-def _mac_rules(registry: Registry, mac_verifier: MacVerifier | None) -> dict[str, Rule]:
+def mac_rules_of(registry: Registry, mac_verifier: MacVerifier | None) -> dict[str, Rule]:
+    """By signer id, the checks of signers whose HMAC key is in a KMS; none where that is not to be asked."""
     if mac_verifier is None:
         return {}
     rules: dict[str, Rule] = {}
