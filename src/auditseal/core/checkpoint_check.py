@@ -111,7 +111,7 @@ class CheckpointCheck:
             self._heads = (fold, result)
         covered = fold.start
         for each in sorted(stored, key=lambda one: one.size):
-            if each.size <= fold.start:
+            if 0 < each.size <= fold.start:
                 continue
             try:
                 good = self._check_one(fold, each, covered, result)

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, cast
 
 from auditseal.core.chain import NO_HASH, Head, entry_hash
+from auditseal.core.checkpoint import log_origin_of, parse_checkpoint
 from auditseal.core.entry import Entry
 from auditseal.core.event import EntryHash, check_stream
 from auditseal.core.verify import check_body
@@ -67,6 +68,10 @@ def _import_checkpoints(source: Source, store: Store) -> None:
     for checkpoint in cast("CheckpointSource", source).checkpoints():
         if checkpoint.malformed is not None:
             raise InputError(checkpoint.malformed)
+        text = parse_checkpoint(checkpoint.text)
+        log_origin_of(text.origin, checkpoint.stream)
+        if text.size != checkpoint.size:
+            raise InputError(f"a checkpoint of {checkpoint.stream} says {text.size}, and stands for {checkpoint.size}")
         if checkpoint.size <= sizes.get(checkpoint.stream, 0):
             checkpoints.append(checkpoint)
     if checkpoints:
