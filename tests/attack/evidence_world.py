@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
+from tempfile import mkdtemp
 
 from auditseal.adapters.signers.local import LocalSigner
 from auditseal.adapters.stores.sqlite import SqliteStore
@@ -204,3 +208,32 @@ class World:
         """Puts other events in the place of all from `first` on; with a key also checkpoints of its own."""
         self.cut(first)
         self.append(self.path, payloads, key=key, announce=key is not None)
+
+
+@cache
+def _built() -> tuple[World, Path]:
+    """A world takes a second to make: it is made once, and copied with its keys for each test."""
+    folder = Path(mkdtemp(prefix="auditseal-world-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return World(folder), folder
+
+
+def new_world(folder: Path) -> World:
+    """A world of the caller's own."""
+    built, template = _built()
+    shutil.copytree(template, folder, dirs_exist_ok=True)
+    world = copy(built)
+    world.folder = folder
+    world.clock = replace(built.clock)
+    world.anchors = list(built.anchors)
+    world.remembered = dict(built.remembered)
+    world.honest = replace_folder(built.honest, folder / "honest")
+    world.faithless = replace_folder(built.faithless, folder / "faithless")
+    return world
+
+
+def replace_folder(attestor: Attestor, folder: Path) -> Attestor:
+    """The same witness with its state elsewhere."""
+    other = copy(attestor)
+    other.folder = folder
+    return other

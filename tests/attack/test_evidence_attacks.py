@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from attack.evidence_world import BATCH, HOUR, STREAM, World
+from attack.evidence_world import BATCH, HOUR, STREAM, World, new_world
 from auditseal.core.chain import entry_hash
 from auditseal.core.validity import Bound
 from support.evidence import Key
@@ -209,7 +209,7 @@ def test_the_table_has_every_attack():
 
 
 def test_nothing_is_found_before_the_attack(tmp_path):
-    world = World(tmp_path)
+    world = new_world(tmp_path)
     for evidence in EVIDENCE:
         report = world.verify(evidence)
         assert report.verdict == "valid", (evidence, report.findings)
@@ -221,21 +221,21 @@ def test_nothing_is_found_before_the_attack(tmp_path):
 
 @pytest.mark.parametrize("name", list(ATTACKS))
 def test_each_attack_is_found_as_the_table_says(name: str, tmp_path):
-    world = World(tmp_path)
+    world = new_world(tmp_path)
     ATTACKS[name](world)
     found = {evidence: said(world.verify(evidence)) for evidence in EVIDENCE}
     assert found == rows().get(name)
 
 
 def test_one_witness_that_signs_two_views_is_enough_for_a_policy_that_asks_for_one(tmp_path):
-    world = World(tmp_path)
+    world = new_world(tmp_path)
     ATTACKS["one of two witnesses signs two views"](world)
     assert world.verify("one witness").verdict == "valid"
     assert world.verify("witness").verdict == "inconclusive"
 
 
 def test_the_database_itself_refuses_to_cut_the_log(tmp_path):
-    world = World(tmp_path)
+    world = new_world(tmp_path)
     connection = sqlite3.connect(world.path)
     for table in ("entries", "checkpoints", "checkpoint_signatures"):
         with pytest.raises(sqlite3.IntegrityError):

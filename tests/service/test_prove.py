@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from attack.evidence_world import STREAM, World
+from attack.evidence_world import STREAM, new_world
 from auditseal.adapters.stores.jsonl import JsonlSource, write_lines
 from auditseal.core.bundle import format_bundle, parse_bundle
 from auditseal.core.consistency import format_consistency, parse_consistency
@@ -83,7 +83,7 @@ def test_the_signer_of_the_checkpoint_must_have_been_valid_at_the_entry(tmp_path
 
 
 def test_a_later_checkpoint_serves_where_the_first_lacks_the_cosignatures(tmp_path):
-    world = World(tmp_path)
+    world = new_world(tmp_path)
     with world.database() as connection:
         connection.execute("DELETE FROM checkpoint_signatures WHERE signer IS NULL AND size < 18")
     with opened_log(world.path, world.key, background=False) as opened:
@@ -96,7 +96,7 @@ def test_a_later_checkpoint_serves_where_the_first_lacks_the_cosignatures(tmp_pa
 
 
 def test_nothing_is_proven_from_a_log_that_contradicts_its_checkpoint(tmp_path):
-    world = World(tmp_path)
+    world = new_world(tmp_path)
     with world.database() as connection:
         connection.execute("UPDATE entries SET hash = zeroblob(32) WHERE seq = 3")
     with opened_log(world.path, world.key, background=False) as opened:
@@ -136,7 +136,7 @@ def test_one_checkpoint_is_proven_to_continue_another(tmp_path):
 
 
 def test_the_report_on_a_bundle_says_what_is_proven_and_what_not(tmp_path):
-    world = World(tmp_path)
+    world = new_world(tmp_path)
     with opened_log(world.path, world.key, background=False) as opened:
         octets = format_bundle(Prover(opened.store, world.registry).prove(STREAM, 2)[0])
     report = report_on_proof(octets, "it", world.registry)
@@ -154,7 +154,8 @@ def test_the_report_on_a_bundle_says_what_is_proven_and_what_not(tmp_path):
         assert (report.verdict, [str(each.code) for each in report.findings]) == (verdict, [code])
     for old, new, code in (
         (b'\\"n\\":2', b'\\"n\\":3', "bad-proof"),
-        (b"example.com/audit/main\\n6", b"example.com/audit/main\\n7", "bad-proof"),
+        (b"example.com/audit/main\\n6", b"example.com/audit/main\\n7", "bad-signature"),
+        (b"example.com/audit/main\\n6", b"example.com/audit/main\\n99", "bad-proof"),
     ):
         assert old in octets
         report = report_on_proof(octets.replace(old, new), "it", world.registry)

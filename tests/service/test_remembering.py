@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attack.evidence_world import STREAM, World
+from attack.evidence_world import STREAM, World, new_world
 from auditseal.adapters.state_file import load_state, locked_state, save_state
 from auditseal.core.grade import Grade, parse_grade, subtract, union
 from auditseal.core.merkle import Frontier, leaf_hash, leaf_hashes, root_of
@@ -29,7 +29,7 @@ def remembering(world: World, **how):
 
 @pytest.fixture
 def world(tmp_path) -> World:
-    return World(tmp_path)
+    return new_world(tmp_path)
 
 
 def test_only_what_is_new_is_read(world):

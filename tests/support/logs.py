@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from auditseal.adapters.signers.local import LocalSigner
 from auditseal.adapters.stores.sqlite import SqliteStore
@@ -64,10 +66,18 @@ def registered(*keys: Key, **changes) -> Registry:
     )
 
 
+@cache
+def _empty_log() -> bytes:
+    """Migrations take longer than most tests, and always end in the same file."""
+    with TemporaryDirectory() as folder:
+        SqliteStore.create(f"sqlite:///{folder}/empty.db")
+        return (Path(folder) / "empty.db").read_bytes()
+
+
 def create_store(path: Path) -> SqliteStore:
-    address = f"sqlite:///{path}"
-    SqliteStore.create(address)
-    return SqliteStore(address)
+    if not path.exists():
+        path.write_bytes(_empty_log())
+    return SqliteStore(f"sqlite:///{path}")
 
 
 @dataclass
