@@ -37,6 +37,13 @@ ENVIRONMENT: Final[dict[str, tuple[str, ...]]] = {
     "key_path": ("AUDIT_SIGNING_KEY_PATH",),
     "require_kms": ("REQUIRE_KMS",),
     "signing_mode": ("AUDITSEAL_SIGNING_MODE",),
+    "origin": ("AUDITSEAL_ORIGIN",),
+    "checkpoint_interval_ms": ("AUDITSEAL_CHECKPOINT_INTERVAL_MS",),
+    "checkpoint_entries": ("AUDITSEAL_CHECKPOINT_ENTRIES",),
+    "checkpoint_heartbeat_s": ("AUDITSEAL_CHECKPOINT_HEARTBEAT_S",),
+    "witness_policy": ("AUDITSEAL_WITNESS_POLICY",),
+    "witness_timeout_s": ("AUDITSEAL_WITNESS_TIMEOUT_S",),
+    "witness_failure": ("AUDITSEAL_WITNESS_FAILURE",),
     "on_signer_failure": ("AUDITSEAL_ON_SIGNER_FAILURE",),
     "backlog_limit": ("AUDITSEAL_BACKLOG_LIMIT",),
     "kms_concurrency": ("AUDITSEAL_KMS_CONCURRENCY",),
@@ -82,6 +89,15 @@ class Settings(BaseModel):
         key_path: a file with the same.
         require_kms: whether only a KMS key may sign.
         signing_mode: `event` signs every entry; `checkpoint` covers them by signed checkpoints.
+        origin: names the log in its checkpoints for the world and for ever, such as `example.com/audit`. With it, a log
+            of mode `event` makes checkpoints as well.
+        checkpoint_interval_ms: after which a checkpoint covers an entry at the latest; by default 250 in the mode
+            `checkpoint`, and a minute in the mode `event`.
+        checkpoint_entries: so many uncovered entries do not wait for the interval.
+        checkpoint_heartbeat_s: seconds from one checkpoint to the promised next one.
+        witness_policy: path of a witness policy whose quorum must cosign each checkpoint.
+        witness_timeout_s: seconds for all witnesses together.
+        witness_failure: `block`: without the quorum nothing counts as signed; `fail-open`: the log goes on without.
         on_signer_failure: `refuse` or `queue`; `refuse` is the default where KMS is required.
         backlog_limit: how many entries may wait for a signature under `refuse`.
         kms_concurrency: KMS calls in flight at most.
@@ -118,6 +134,13 @@ class Settings(BaseModel):
     key_path: Path | None = None
     require_kms: bool = False
     signing_mode: Literal["event", "checkpoint"] = "event"
+    origin: str | None = None
+    checkpoint_interval_ms: int | None = Field(default=None, ge=10, le=86_400_000)
+    checkpoint_entries: int = Field(default=10_000, ge=1, le=10_000_000)
+    checkpoint_heartbeat_s: float = Field(default=3600.0, ge=1, le=31_622_400)
+    witness_policy: Path | None = None
+    witness_timeout_s: float = Field(default=5.0, gt=0, le=300)
+    witness_failure: Literal["block", "fail-open"] = "block"
     on_signer_failure: Literal["refuse", "queue"] | None = None
     backlog_limit: int = Field(default=1000, ge=1)
     kms_concurrency: int = Field(default=50, ge=1, le=1000)

@@ -58,6 +58,22 @@ class SignerNotAllowedError(RejectedError):
     """The signer is known, and was not valid for this entry."""
 
 
+class ProofInvalidError(RejectedError):
+    """A Merkle proof does not lead from what it should prove to the root that it should prove it of."""
+
+
+class PolicyNotMetError(RejectedError):
+    """Too few of the witnesses that a policy asks for have cosigned.
+
+    Attributes:
+        missing: the names, in the policy's words, of those whose cosignature would count and is not there.
+    """
+
+    def __init__(self, message: str, *, missing: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.missing = tuple(missing)
+
+
 class NotCheckedError(VerificationError):
     """No verdict: the key, the algorithm or the evidence is not to be had here."""
 

@@ -9,7 +9,20 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from auditseal.cli import keys, log, serve, settings, signers, tokens, transfer, verify
+from auditseal.cli import (
+    anchor,
+    checkpoint,
+    keys,
+    log,
+    prove,
+    serve,
+    settings,
+    signers,
+    tokens,
+    transfer,
+    verify,
+    witness,
+)
 from auditseal.cli.demo import command
 from auditseal.cli.exits import Exit, exit_of_error
 from auditseal.cli.policy import app as policy
@@ -30,11 +43,15 @@ app.command("list")(log.list_entries)
 app.command("show")(log.show)
 app.command("verify")(verify.verify)
 app.command("explain")(verify.explain)
+app.command("prove")(prove.prove)
 app.command("export")(transfer.export)
 app.command("import")(transfer.import_)
 app.command("sign-pending")(log.sign_pending)
 app.command("serve")(serve.serve)
 app.command("demo")(command.demo)
+app.add_typer(checkpoint.app, name="checkpoint")
+app.add_typer(anchor.app, name="anchor")
+app.add_typer(witness.app, name="witness")
 app.add_typer(keys.app, name="keys")
 app.add_typer(signers.app, name="signers")
 app.add_typer(policy.app, name="policy")

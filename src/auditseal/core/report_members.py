@@ -19,6 +19,7 @@ def report_members(report: Report) -> dict[str, Any]:
         "verdict": str(report.verdict),
         "checked": dict(report.checked),
         "unreachable": report.unreachable,
+        "not_checked": [str(grade) for grade in report.not_checked],
         "streams": [_stream_members(stream) for stream in report.streams],
         "findings": [_finding_members(finding) for finding in report.findings],
     }
@@ -41,9 +42,17 @@ def _stream_members(stream: StreamSummary) -> dict[str, Any]:
                 "first_seq": part.first_seq,
                 "last_seq": part.last_seq,
                 "development": part.development,
+                "by_checkpoint": part.by_checkpoint,
             }
             for part in stream.signed_by
         ],
+        "resumed_at": stream.resumed_at,
+        "checkpoint": stream.checkpoint,
+        "next_by": stream.next_by,
+        "grades": [
+            {"grade": str(each.grade), "first_seq": each.first_seq, "last_seq": each.last_seq} for each in stream.grades
+        ],
+        "anchors": [{"where": each.where, "size": each.size, "time": each.time} for each in stream.anchors],
     }
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from auditseal.config import load_settings
 from auditseal.core.event import Limits
 from auditseal.errors import ConfigError, ConflictError, SignerError
-from auditseal.wiring import signing
+from auditseal.wiring import checkpoints, signing
 from auditseal.wiring.sources import create_store, is_service, local_folder, log_address, open_store
 
 if TYPE_CHECKING:
@@ -161,8 +161,6 @@ def open_configured(
     Raises:
         AuditSealError: as `open_log`.
     """
-    if settings.signing_mode == "checkpoint":
-        raise ConfigError("AUDITSEAL_SIGNING_MODE=checkpoint is not available yet: leave it at event")
     address = log_address(settings)
     store = open_store(address)
     try:
@@ -175,17 +173,24 @@ def open_configured(
     from auditseal.service.log import Log
     from auditseal.service.seal import Sealer
 
-    sealer = Sealer(store, wrap_signer(signer))
-    resealer = _resealer(store, sealer, watch_s) if background else None
+    signer = wrap_signer(signer)
+    sealer = Sealer(store, signer) if settings.signing_mode == "event" else None
+    resealer = _resealer(store, sealer, watch_s) if background and sealer is not None else None
+    try:
+        loop = checkpoints.open_loop(settings, store, signer, sealer)
+    except BaseException:
+        signer.close()
+        store.close()
+        raise
     policy = SigningPolicy(
         on_failure=settings.on_signer_failure or ("refuse" if settings.require_kms else "queue"),
         backlog_limit=settings.backlog_limit,
     )
     limits = Limits(max_body_bytes=settings.max_body_bytes, max_depth=settings.max_depth)
-    appender = Appender(store, sealer, resealer=resealer, policy=policy, limits=limits)
+    appender = Appender(store, sealer, resealer=resealer, checkpoints=loop, policy=policy, limits=limits)
     if resealer is not None and (watch_s is not None or store.pending(limit=1)):
         resealer.wake()
-    return Log(store, appender, sealer=sealer, resealer=resealer)
+    return Log(store, appender, sealer=sealer, resealer=resealer, checkpoints=loop)
 
 
 def _resealer(store: Store, sealer: Sealer, watch_s: float | None) -> Resealer:
