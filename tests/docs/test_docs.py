@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
 import typer
 
 from auditseal import __all__ as public_names
+from auditseal.adapters.signers.local import LocalSigner
 from auditseal.cli import entry
 from auditseal.config import ENVIRONMENT
+from auditseal.core.algorithm import ALGORITHMS, AlgorithmId
+from auditseal.core.key import to_pem
+from support.keys import private_key
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -67,3 +73,16 @@ def test_what_is_public_is_what_the_package_says():
     import auditseal
 
     assert all(hasattr(auditseal, name) for name in public_names)
+
+
+def test_the_openssl_commands_of_the_signature_page_accept_our_signatures(tmp_path):
+    (block,) = _blocks(ROOT / "docs" / "spec" / "signature.md", "console")
+    commands = [shlex.split(line.removeprefix("$ ")) for line in block.splitlines()]
+    for name, command in zip(("rsa-sha256", "rsa-pss-sha256", "ecdsa-p256-sha256", "ed25519"), commands, strict=True):
+        key = private_key(AlgorithmId(name))
+        signer = LocalSigner(signer_id="docs", key=key, algorithm=ALGORITHMS[AlgorithmId(name)])
+        digest = hashlib.sha256(name.encode()).digest()
+        (tmp_path / "key.pem").write_text(to_pem(signer.public_key))
+        (tmp_path / "hash.bin").write_bytes(digest)
+        (tmp_path / "signature.bin").write_bytes(signer.sign(digest).signature)
+        assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode == 0, name

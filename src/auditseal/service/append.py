@@ -169,7 +169,7 @@ class Appender:
             raise InputError("this log was opened without a signer: append with ack=durable, or configure one")
         source = iter(drafts)
         in_flight: deque[_Chunk] = deque()
-        most_in_flight = 2 + (self._sealer.signer.concurrency * 2 // CHUNK if self._sealer else 0)
+        most_in_flight = 3 + (self._sealer.signer.concurrency * 2 // CHUNK if self._sealer else 0)
         if self._covering is not None:
             most_in_flight = _CHUNKS_UNDER_CHECKPOINT
         try:

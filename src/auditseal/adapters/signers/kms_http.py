@@ -1,4 +1,4 @@
-"""One kept HTTP/1.1 connection: http.client reads the answer, under a deadline for all of it.
+"""One kept HTTP/1.1 connection: httptools (llhttp, the parser of Node.js) reads the answer, under one deadline.
 
 Between a call and its answer stand one write, usually one read, and no other thread. Nothing is redirected, decoded or
 retried here.
@@ -6,19 +6,18 @@ retried here.
 
 from __future__ import annotations
 
-import io
 import socket
 import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from http.client import HTTPException, HTTPResponse, IncompleteRead
-from typing import TYPE_CHECKING, Any, Final, cast
+from http import HTTPStatus
+from typing import Final
 
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
+from httptools import HttpParserError, HttpResponseParser
 
 MAX_ANSWER_BYTES: Final = 64 * 1024
+_READ_BYTES: Final = 32 * 1024
 
 
 class ProtocolError(Exception):
@@ -67,24 +66,28 @@ class HttpConnection:
             OSError: the network failed otherwise.
         """
         self.answered = False
-        self._socket.settimeout(self._left_s(deadline))
+        self._limit(deadline)
         self._socket.sendall(request)
-        response = HTTPResponse(cast("socket.socket", _Reader(self, deadline)), method="POST")
-        try:
-            response.begin()
-            body = response.read(MAX_ANSWER_BYTES + 1)
-        except IncompleteRead:
-            raise ConnectionResetError from None
-        except (HTTPException, ValueError) as error:
-            if isinstance(error, OSError):  # RemoteDisconnected is both
-                raise
-            raise ProtocolError("no HTTP/1.1") from error
-        if len(body) > MAX_ANSWER_BYTES:
-            raise ProtocolError("too long")
-        self.keep = not response.will_close and response.isclosed()
+        coming = _Coming()
+        coming.parser = parser = HttpResponseParser(coming)
+        while not coming.complete:
+            self._limit(deadline)
+            data = self._socket.recv(_READ_BYTES)
+            if not data:
+                raise ConnectionResetError
+            self.answered = True
+            try:
+                parser.feed_data(data)
+            except HttpParserError as error:
+                raise ProtocolError("no HTTP/1.1") from error
+            if coming.size > MAX_ANSWER_BYTES:
+                raise ProtocolError("too long")
+        status = parser.get_status_code()
+        if status < HTTPStatus.OK or coming.answers > 1:
+            raise ProtocolError("more or less than one answer")
+        self.keep = coming.keep
         self.reused, self.idle_since = True, self._clock()
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        return HttpAnswer(status=response.status, headers=headers, body=body)
+        return HttpAnswer(status=status, headers=coming.headers, body=b"".join(coming.body))
 
     def is_alive(self) -> bool:
         """Whether an idle connection is still open and silent, without waiting."""
@@ -101,36 +104,41 @@ class HttpConnection:
         """Closes it. Idempotent."""
         self._socket.close()
 
-    def receive(self, buffer: WriteableBuffer, deadline: float) -> int:
-        """Reads what has come, or waits for it."""
-        self._socket.settimeout(self._left_s(deadline))
-        count = self._socket.recv_into(buffer)
-        self.answered = self.answered or count > 0
-        return count
-
-    def _left_s(self, deadline: float) -> float:
+    def _limit(self, deadline: float) -> None:
         left_s = deadline - self._clock()
         if left_s <= 0:
             raise TimeoutError
-        return left_s
+        self._socket.settimeout(left_s)
 
 
-class _Reader(io.RawIOBase):
-    """What HTTPResponse reads one answer from: the socket, each time for no longer than is left."""
+class _Coming:
+    """An answer as the parser gives it, piece by piece; the names of its methods are the parser's."""
 
-    def __init__(self, connection: HttpConnection, deadline: float) -> None:
-        self._connection = connection
-        self._deadline = deadline
-        self._buffered = io.BufferedReader(self)
+    def __init__(self) -> None:
+        self.headers: dict[str, str] = {}
+        self.body: list[bytes] = []
+        self.size = 0
+        self.answers = 0
+        self.complete = False
+        self.keep = False
+        self.parser: HttpResponseParser | None = None
 
-    def makefile(self, _mode: str) -> Any:
-        """The file that HTTPResponse asks a socket for."""
-        return self._buffered
+    def on_message_begin(self) -> None:
+        """An answer begins."""
+        self.answers += 1
 
-    def readable(self) -> bool:
-        """It is."""
-        return True
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Takes a header."""
+        self.size += len(name) + len(value)
+        self.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
-    def readinto(self, buffer: WriteableBuffer, /) -> int:
-        """See `io.RawIOBase.readinto`."""
-        return self._connection.receive(buffer, self._deadline)
+    def on_body(self, chunk: bytes) -> None:
+        """Takes a piece of the body."""
+        self.size += len(chunk)
+        self.body.append(chunk)
+
+    def on_message_complete(self) -> None:
+        """The answer is complete; only now the parser knows whether another may follow."""
+        assert self.parser is not None
+        self.keep = self.parser.should_keep_alive()
+        self.complete = True
