@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,6 +19,7 @@ from auditseal.cli.options import (
     paint,
     parse_outputs,
 )
+from auditseal.cli.printable import printable
 
 if TYPE_CHECKING:
     from auditseal.core.body_diff import Difference
@@ -40,19 +42,20 @@ def verify(
     """Verify a log or an export, offline, and say what is proven and what is wrong."""
     from auditseal.cli.report import report_members, report_text
     from auditseal.config import load_settings
-    from auditseal.wiring.sources import log_address
+    from auditseal.wiring.sources import log_address, open_source
     from auditseal.wiring.verifying import registry_for
     from auditseal.wiring.verifying import verify as verify_source
 
     outputs = parse_outputs(output, ("text", "json"))
     settings = load_settings({"log": source, "signers": signers}).settings
     address = log_address(settings)
-    path, registry = registry_for(settings, address)
     progress = ProgressLine("verified")
-    try:
-        report = verify_source(address, registry, streams=stream, ask_kms=ask_kms, progress=progress)
-    finally:
-        progress.clear()
+    with closing(open_source(address)) as opened:
+        path, registry = registry_for(settings, address)
+        try:
+            report = verify_source(opened, registry, streams=stream, ask_kms=ask_kms, progress=progress)
+        finally:
+            progress.clear()
     emit(
         outputs,
         {"text": lambda: report_text(report, str(path)), "json": lambda: json_text(report_members(report))},
@@ -115,11 +118,12 @@ def _explanation_text(
 ) -> str:
     lines = []
     for explanation in explanations:
-        lines.append(f"{explanation.entry.stream} #{explanation.entry.seq:,}")
-        width = max(len(check.name) for check in explanation.checks)
-        for check in explanation.checks:
+        lines.append(f"{printable(explanation.entry.stream)} #{explanation.entry.seq:,}")
+        names = [printable(check.name) for check in explanation.checks]
+        width = max(map(len, names))
+        for name, check in zip(names, explanation.checks, strict=True):
             word, style = _MARKS[check.holds]
-            lines.append(f"  {check.name:<{width}}  {paint(f'{word:<11}', style)}  {check.detail}")
+            lines.append(f"  {name:<{width}}  {paint(f'{word:<11}', style)}  {printable(check.detail)}")
         lines += [explanation.meaning, explanation.advice]
     if len(explanations) > 1:
         lines.append(f"{len(explanations)} entries stand at this place: at most one of them belongs there.")
@@ -127,9 +131,9 @@ def _explanation_text(
         lines.append(f"Compared with {against}:" if differences else f"{against} has the same body.")
         for item in differences:
             lines += [
-                f"  {item.path or '(the whole body)'}",
-                f"    here   {item.here or '(not there)'}",
-                f"    copy   {item.there or '(not there)'}",
+                f"  {printable(item.path or '(the whole body)')}",
+                f"    here   {printable(item.here or '(not there)')}",
+                f"    copy   {printable(item.there or '(not there)')}",
             ]
     return "\n".join(lines)
 

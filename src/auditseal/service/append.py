@@ -67,6 +67,13 @@ class _Chunk(NamedTuple):
     futures: list[Future[Sealed]]
 
 
+class _Part(NamedTuple):
+    """What became of a chunk's events, and why some of them are not signed, if so."""
+
+    outcomes: list[Outcome]
+    cause: SignerError | None
+
+
 class Appender:
     """Appends to one log. Safe to use from many threads."""
 
@@ -102,7 +109,7 @@ class Appender:
         self._chaining: GroupCommit[Draft, Appended] = GroupCommit(
             lambda drafts: store.append(drafts, clock), max_items=CHUNK
         )
-        self._backlog = _BacklogGauge(store)
+        self._backlog = _BacklogGauge(store, sealer)
 
     def append(self, event: Event, ack: Ack = "signed") -> Receipt:
         """Appends one event.
@@ -124,16 +131,18 @@ class Appender:
         """Appends events in order; they are all checked before the first is appended.
 
         Raises:
-            as `append`; a ConflictError names one event, and the others are in the log.
+            as `append`; a ConflictError names one event, and the others are in the log. At a StoreError, events before
+            those that could not be stored may be in the log (500 share a transaction): give them ids to retry safely.
         """
         drafts = [self._draft(event) for event in events]
-        outcomes = [outcome for part in self._run(drafts, ack) for outcome in part]
+        self._admit(len(drafts))
+        parts = list(self._run(drafts, ack, admitted=True))
         receipts = []
-        for outcome in outcomes:
+        for outcome in (outcome for part in parts for outcome in part.outcomes):
             if isinstance(outcome, AuditSealError):
                 raise outcome
             receipts.append(outcome)
-        self._refuse_pending(receipts, ack)
+        self._refuse_pending(receipts, ack, next((part.cause for part in parts if part.cause is not None), None))
         return receipts
 
     def stream(self, events: Iterable[Event | InputError], ack: Ack = "signed") -> Iterator[list[Outcome]]:
@@ -150,11 +159,20 @@ class Appender:
             of `status` `pending` are the caller's to judge.
 
         Raises:
-            BacklogFullError, StoreError: as `append`; what was yielded before stays appended.
+            BacklogFullError, StoreError: as `append`, for the events that were not yielded; those before stay appended.
         """
-        return self._run(map(self._try_draft, events), ack)
+        return (part.outcomes for part in self._run(map(self._try_draft, events), ack, admitted=False))
 
-    def _run(self, drafts: Iterable[Draft | InputError], ack: Ack) -> Iterator[list[Outcome]]:
+    def _admit(self, count: int) -> None:
+        """Refuses new events while the backlog is full, if that is the policy.
+
+        Raises:
+            BacklogFullError: names both numbers.
+        """
+        if self._sealer is not None and self._policy.on_failure == "refuse":
+            self._backlog.check(count, self._policy.backlog_limit)
+
+    def _run(self, drafts: Iterable[Draft | InputError], ack: Ack, *, admitted: bool) -> Iterator[_Part]:
         if ack not in ("signed", "durable"):
             raise InputError(f"ack is {str(ack)[:20]!r}: use signed or durable")
         if ack == "signed" and self._sealer is None:
@@ -162,13 +180,19 @@ class Appender:
         source = iter(drafts)
         in_flight: deque[_Chunk] = deque()
         most_in_flight = 2 + (self._sealer.signer.concurrency * 2 // CHUNK if self._sealer else 0)
+        failure: AuditSealError | None = None
         try:
-            while chunk := list(islice(source, CHUNK)):
-                in_flight.append(self._chain(chunk, ack))
+            while failure is None and (chunk := list(islice(source, CHUNK))):
+                try:
+                    in_flight.append(self._chain(chunk, ack, admitted=admitted))
+                except AuditSealError as error:
+                    failure = error  # raised after what is in the log has been told
                 if len(in_flight) >= most_in_flight:
                     yield self._finish(in_flight.popleft(), ack)
             while in_flight:
                 yield self._finish(in_flight.popleft(), ack)
+            if failure is not None:
+                raise failure
         finally:
             while in_flight:
                 self._finish(in_flight.popleft(), ack)
@@ -184,10 +208,10 @@ class Appender:
         except InputError as error:
             return error
 
-    def _chain(self, asked: Sequence[Draft | InputError], ack: Ack) -> _Chunk:
+    def _chain(self, asked: Sequence[Draft | InputError], ack: Ack, *, admitted: bool) -> _Chunk:
         drafts = [draft for draft in asked if not isinstance(draft, InputError)]
-        if self._sealer is not None and self._policy.on_failure == "refuse":
-            self._backlog.check(len(drafts), self._policy.backlog_limit)
+        if not admitted:
+            self._admit(len(drafts))
         appended = iter(self._chaining.submit(drafts) if drafts else ())
         outcomes: list[Appended | AuditSealError] = []
         due: dict[tuple[str, int], Entry | StoredEntry] = {}
@@ -211,30 +235,39 @@ class Appender:
         signing = list(due.values())
         return _Chunk(outcomes, signing, self._sealer.begin(signing))
 
-    def _finish(self, chunk: _Chunk, ack: Ack) -> list[Outcome]:
+    def _finish(self, chunk: _Chunk, ack: Ack) -> _Part:
         signed: dict[tuple[str, int], StoredSignature] = {}
+        cause: SignerError | None = None
         if self._sealer is not None and ack == "signed":
-            for entry, outcome in zip(chunk.signing, self._sealer.finish(chunk.signing, chunk.futures), strict=True):
-                if outcome.signature is not None:
-                    signed[entry.stream, entry.seq] = outcome.signature
+            sealed = self._sealer.finish(chunk.signing, chunk.futures)
+            for entry, one in zip(chunk.signing, sealed, strict=True):
+                if one.signature is not None:
+                    signed[entry.stream, entry.seq] = one.signature
+                cause = cause or one.error
             if len(signed) < len(chunk.signing):
                 self._backlog.grew(len(chunk.signing) - len(signed))
                 self._wake()
-        development = self._sealer is not None and self._sealer.signer.development
-        return [
-            outcome if isinstance(outcome, AuditSealError) else _receipt(outcome, signed, development=development)
-            for outcome in chunk.outcomes
-        ]
+        local = self._sealer.signer.signer_id if self._sealer is not None and self._sealer.signer.development else None
+        receipts: list[Outcome] = []
+        told: set[tuple[str, int]] = set()
+        for outcome in chunk.outcomes:
+            if isinstance(outcome, AuditSealError):
+                receipts.append(outcome)
+                continue
+            receipt = _receipt(outcome, signed, local_signer=local, told=told)
+            told.add((receipt.stream, receipt.seq))
+            receipts.append(receipt)
+        return _Part(receipts, cause)
 
     def _wake(self) -> None:
         if self._resealer is not None:
             self._resealer.wake()
 
-    def _refuse_pending(self, receipts: Sequence[Receipt], ack: Ack) -> None:
+    def _refuse_pending(self, receipts: Sequence[Receipt], ack: Ack, cause: SignerError | None) -> None:
         pending = [receipt for receipt in receipts if receipt.status == "pending"]
-        if ack == "durable" or not pending or self._policy.on_failure == "queue" or self._sealer is None:
+        if ack == "durable" or not pending or self._policy.on_failure == "queue":
             return
-        cause = self._sealer.outage or SignerError("the signer did not answer", reason="unknown", retryable=True)
+        assert cause is not None
         first = pending[0]
         what = f"{first.stream} #{first.seq}" + (f" and {len(pending) - 1} more" if len(pending) > 1 else "")
         raise SignaturePendingError(
@@ -248,8 +281,9 @@ class Appender:
 class _BacklogGauge:
     """Knows roughly how many entries are pending without asking the store for every event."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, sealer: Sealer | None) -> None:
         self._store = store
+        self._sealer = sealer
         self._lock = threading.Lock()
         self._known = 0
         self._counted_at: float | None = None
@@ -267,7 +301,9 @@ class _BacklogGauge:
         with self._lock:
             stale = self._counted_at is None or (self._known and time.monotonic() - self._counted_at > _RECOUNT_S)
             if stale or self._known + more > limit:
-                self._known = self._store.count_pending()
+                # What is just being signed has no signature yet, and is no backlog.
+                in_flight = self._sealer.in_flight if self._sealer is not None else 0
+                self._known = max(0, self._store.count_pending() - in_flight)
                 self._counted_at = time.monotonic()
             if self._known and self._known + more > limit:
                 raise BacklogFullError(pending=self._known, limit=limit)
@@ -277,7 +313,14 @@ def _conflict(draft: Draft) -> ConflictError:
     return ConflictError(f"the id {draft.id} stands in {draft.stream} for another event: give this one its own id")
 
 
-def _receipt(outcome: Appended, signed: dict[tuple[str, int], StoredSignature], *, development: bool) -> Receipt:
+def _receipt(
+    outcome: Appended,
+    signed: dict[tuple[str, int], StoredSignature],
+    *,
+    local_signer: str | None,
+    told: set[tuple[str, int]],
+) -> Receipt:
+    """The receipt of an outcome; `told` are the entries that an event before it in the same call has made."""
     entry = outcome.new or outcome.found
     assert entry is not None
     if outcome.found is not None and outcome.found.signatures:
@@ -296,6 +339,6 @@ def _receipt(outcome: Appended, signed: dict[tuple[str, int], StoredSignature], 
         signer=signature.signer if signature is not None else None,
         algorithm=signature.algorithm if signature is not None else None,
         signature=signature.signature if signature is not None else None,
-        development=development and signature is not None,
-        repeated=outcome.found is not None,
+        development=signature is not None and signature.signer == local_signer,
+        repeated=outcome.found is not None or (entry.stream, entry.seq) in told,
     )

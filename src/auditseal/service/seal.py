@@ -89,8 +89,7 @@ class Sealer:
     def finish(self, entries: Sequence[Entry | StoredEntry], futures: Sequence[Future[Sealed]]) -> list[Sealed]:
         """Waits for what `begin` started, stores the signatures, and says what became of each entry.
 
-        Raises:
-            StoreError: the signatures could not be stored; the entries stay pending.
+        A signature that could not be stored counts as none: its entry stays pending, and the outcome says why.
         """
         try:
             outcomes = [future.result() for future in futures]
@@ -101,6 +100,9 @@ class Sealer:
             ]
             if made:
                 self._storing.submit(made)
+        except StoreError as error:
+            lost = SignerError(f"its signature was not stored: {error}", reason="not-stored", retryable=error.retryable)
+            return [Sealed(None, outcome.error or lost) for outcome in outcomes]
         finally:
             with self._lock:
                 self._in_flight.difference_update((entry.stream, entry.seq) for entry in entries)
@@ -127,6 +129,12 @@ class Sealer:
             signed += sum(outcome.signature is not None for outcome in outcomes)
             error = next((outcome.error for outcome in outcomes if outcome.error is not None), None)
         return Backlog(signed=signed, left=self._store.count_pending(), error=error)
+
+    @property
+    def in_flight(self) -> int:
+        """How many entries are being signed at this moment."""
+        with self._lock:
+            return len(self._in_flight)
 
     @property
     def outage(self) -> SignerError | None:
@@ -185,17 +193,27 @@ class Sealer:
 class Resealer:
     """Tries again, in the background, whatever is pending, until nothing is. It runs only while there is a backlog."""
 
-    def __init__(self, sealer: Sealer, *, grace_s: float = 15.0) -> None:
+    def __init__(self, sealer: Sealer, *, grace_s: float = 15.0, first_pause_s: float = _FIRST_PAUSE_S) -> None:
+        """Sets up.
+
+        Args:
+            sealer: what signs.
+            grace_s: as for `Sealer.sign_pending`.
+            first_pause_s: before the first attempt, and between attempts while they succeed.
+        """
         self._sealer = sealer
         self._grace_s = grace_s
+        self._first_pause_s = first_pause_s
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._woken = False
 
     def wake(self) -> None:
         """There is a backlog: see to it that it is worked off."""
         with self._lock:
-            if self._stop.is_set() or (self._thread is not None and self._thread.is_alive()):
+            self._woken = True
+            if self._stop.is_set() or self._thread is not None:
                 return
             self._thread = threading.Thread(target=self._run, name="auditseal-reseal", daemon=True)
             self._thread.start()
@@ -203,21 +221,39 @@ class Resealer:
     def close(self) -> None:
         """Stops after the signatures in flight; what is pending stays so."""
         self._stop.set()
-        thread = self._thread
+        with self._lock:
+            thread = self._thread
         if thread is not None:
             thread.join()
 
     def _run(self) -> None:
-        pause_s = _FIRST_PAUSE_S
+        try:
+            self._work_off()
+        finally:
+            with self._lock:
+                if self._thread is threading.current_thread():
+                    self._thread = None
+
+    def _work_off(self) -> None:
+        pause_s = self._first_pause_s
         while not self._stop.wait(pause_s):
+            with self._lock:
+                self._woken = False
             try:
                 backlog = self._sealer.sign_pending(grace_s=self._grace_s, stop=self._stop)
             except StoreError:
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
                 continue
-            if backlog.left == 0:
+            if backlog.left == 0 and self._may_end():
                 return
-            pause_s = _FIRST_PAUSE_S if backlog.signed else min(pause_s * 2, _LONGEST_PAUSE_S)
+            pause_s = self._first_pause_s if backlog.signed else min(pause_s * 2, _LONGEST_PAUSE_S)
+
+    def _may_end(self) -> bool:
+        """Whether nothing came in since the last attempt began; if so, the next `wake` starts another thread."""
+        with self._lock:
+            if not self._woken:
+                self._thread = None
+            return not self._woken
 
 
 def _done(outcome: Sealed) -> Future[Sealed]:
