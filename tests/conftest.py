@@ -10,16 +10,17 @@ from emulator import Emulator, running_emulator
 
 from fakes.kms import FakeKms
 
+_OURS = ("AUDIT", "REQUIRE_KMS", "DATABASE_URL")
 _NETWORK = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE"}
 
 
 @pytest.fixture(autouse=True, scope="session")
 def aws_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Leaves no AWS setting of this machine in force, and gives credentials that mean nothing outside."""
+    """Leaves no setting of this machine in force, and gives credentials that mean nothing outside."""
     nowhere = str(tmp_path_factory.getbasetemp() / "no-such-file")
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
-            if name.startswith("AWS_") or name.upper() in _NETWORK:
+            if name.startswith(("AWS_", *_OURS)) or name.upper() in _NETWORK:
                 patch.delenv(name)
         patch.setenv("AWS_CONFIG_FILE", nowhere)
         patch.setenv("AWS_SHARED_CREDENTIALS_FILE", nowhere)

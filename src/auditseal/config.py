@@ -201,22 +201,36 @@ def load_settings(
     environment = os.environ if environment is None else environment
     _refuse_misspelt(environment)
     values, origins = _from_file(folder or Path())
+    required_by = _requires_kms(values, origins)
     for name, variables in ENVIRONMENT.items():
         for variable in variables:
             if environment.get(variable, "") != "":
                 values[name], origins[name] = environment[variable], f"environment {variable}"
                 break
+    required_by = required_by or _requires_kms(values, origins)
     for name, value in (flags or {}).items():
         if value is not None:
             values[name], origins[name] = value, f"flag --{name.replace('_', '-')}"
+    settings = _checked(values, origins)
+    if required_by is not None and not settings.require_kms:
+        raise ConfigError(f"{required_by} requires KMS, and {origins['require_kms']} would undo that: remove one")
+    _check_consistent(settings, origins)
+    return Loaded(settings=settings, origins=origins)
+
+
+def _checked(values: Mapping[str, Any], origins: Mapping[str, str]) -> Settings:
     try:
-        settings = Settings(**values)
+        return Settings(**values)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         name = str(first["loc"][0]) if first["loc"] else "?"
         raise ConfigError(f"{origins.get(name, name)}: {first['msg'].lower()}") from None
-    _check_consistent(settings, origins)
-    return Loaded(settings=settings, origins=origins)
+
+
+def _requires_kms(values: Mapping[str, Any], origins: Mapping[str, str]) -> str | None:
+    """Where it is said that KMS is required: no place that counts for more may quietly say otherwise."""
+    said = {name: values[name] for name in ("require_kms",) if name in values}
+    return origins["require_kms"] if _checked(said, origins).require_kms else None
 
 
 def _from_file(folder: Path) -> tuple[dict[str, Any], dict[str, str]]:
@@ -246,19 +260,32 @@ def _from_file(folder: Path) -> tuple[dict[str, Any], dict[str, str]]:
 
 _NAMES: Final = frozenset(variable for variables in ENVIRONMENT.values() for variable in variables)
 _TEST_PREFIX: Final = "AUDITSEAL_TEST_"
+_NOT_SETTINGS: Final = frozenset({"AUDITSEAL_PYTHON"})
+"""What the scripts of the repository read."""
+# What Kubernetes sets in every container beside a service whose name begins with auditseal.
+_SERVICE_LINK: Final = re.compile(
+    r"AUDITSEAL(?:_[A-Z0-9]+)*_(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_[A-Z]+)?)?)"
+)
+_OWN_NAMES: Final = sorted(_NAMES - {"DATABASE_URL"})
+_PREFIXES: Final = ("AUDITSEAL", "AUDIT_SEAL", "AUDIT_SIGN", "AUDITSIGN")
 
 
 def _refuse_misspelt(environment: Mapping[str, str]) -> None:
     for variable in environment:
-        if variable in _NAMES or variable.startswith(_TEST_PREFIX):
+        if variable in _NAMES or variable in _NOT_SETTINGS or variable.startswith(_TEST_PREFIX):
             continue
-        ours = variable.startswith(("AUDITSEAL_", "AUDIT_SIGN"))
-        if ours or get_close_matches(variable, ["REQUIRE_KMS"], cutoff=0.85):
-            raise ConfigError(f"environment {variable} is not a setting{_did_you_mean(variable, _NAMES)}")
+        if _SERVICE_LINK.fullmatch(variable):
+            continue
+        plain = variable.upper().replace("-", "_")
+        if plain == "DATABASE_URL":
+            continue
+        ours = plain.startswith(_PREFIXES) or "REQUIRE_KMS" in plain or "KMS_REQUIRE" in plain
+        if ours or get_close_matches(plain, _OWN_NAMES, n=1, cutoff=0.85):
+            raise ConfigError(f"environment {variable[:60]} is not a setting{_did_you_mean(plain, _NAMES)}")
 
 
 def _did_you_mean(word: str, known: Mapping[str, Any] | frozenset[str]) -> str:
-    near = get_close_matches(word, list(known), n=1)
+    near = get_close_matches(word, sorted(known), n=1)
     return f": did you mean {near[0]}?" if near else ": auditseal config show lists them all"
 
 
@@ -298,10 +325,17 @@ def shown_value(settings: Settings, name: str) -> Any:
     """A setting's value as it may be shown: secrets masked, a password in an address left out."""
     value = getattr(settings, name)
     if isinstance(value, SecretStr):
-        return "********"
+        return _MASK
     if name == "log" and value is not None:
-        return _PASSWORD.sub(r"\1:********@", value)
+        return masked(value)
     return str(value) if isinstance(value, Path) else value
 
 
-_PASSWORD: Final = re.compile(r"(://[^:/@]*):[^@]*@")
+def masked(address: str) -> str:
+    """An address without its password, wherever in it that stands."""
+    return _PASSWORD_MEMBER.sub(rf"\1{_MASK}", _PASSWORD.sub(rf"\1:{_MASK}@", address))
+
+
+_MASK: Final = "********"
+_PASSWORD: Final = re.compile(r"(://[^:/@]*):.*@")
+_PASSWORD_MEMBER: Final = re.compile(r"([?&](?:\w*password|\w*secret|\w*token)=)[^&]*", re.IGNORECASE)

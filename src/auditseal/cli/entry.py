@@ -25,7 +25,9 @@ from auditseal.cli import (
 )
 from auditseal.cli.demo import command
 from auditseal.cli.exits import Exit, exit_of_error
+from auditseal.cli.options import drop_stdout
 from auditseal.cli.policy import app as policy
+from auditseal.cli.printable import printable
 from auditseal.errors import AuditSealError
 
 app = typer.Typer(
@@ -94,9 +96,9 @@ def run(arguments: list[str]) -> int:
     except TyperException as error:
         return _say_usage(error.format_message())
     except BrokenPipeError:
-        # The reader of our output went away (`| head`): nothing is left to say, and nobody to say it to.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.GOOD
+        # The reader of our output went away (`| head`) before the command had its result, so it has none.
+        drop_stdout()
+        return Exit.INTERRUPTED
     except Exception as error:
         if os.environ.get("AUDITSEAL_TEST_TRACEBACK"):
             raise
@@ -112,6 +114,6 @@ def _say_usage(message: str) -> int:
 
 
 def _say(message: str, code: Exit) -> int:
-    line = " ".join(message.split())
+    line = printable(" ".join(message.split()))
     print(f"auditseal: {line}", file=sys.stderr)
     return int(code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,7 +10,7 @@ import typer
 
 from auditseal.cli.exits import Exit, strongest
 from auditseal.cli.options import OutputOption, SignersOption, emit, json_text, parse_outputs, remark
-from auditseal.errors import ConflictError, InputError, NotFoundError
+from auditseal.errors import AuditSealError, ConflictError, InputError, NotFoundError, StoreError
 
 if TYPE_CHECKING:
     from auditseal.core.algorithm import Algorithm
@@ -52,7 +53,7 @@ def create(
         )
         signer = None
         if path is not None and signer_id is not None:
-            signer = _register(keys, info.arn, chosen, signer_id, path)
+            signer = _register_new(keys, info.arn, chosen, signer_id, path)
     finally:
         keys.close()
     document = {
@@ -81,36 +82,45 @@ def export(
 ) -> None:
     """Export a public key: print it, or add it to signers.json under a name."""
     from auditseal.config import load_settings
-    from auditseal.core.algorithm import infer_algorithm, parse_algorithm
+    from auditseal.core.algorithm import infer_algorithm, offline_rule, parse_algorithm
     from auditseal.core.key import fingerprint, parse_public_key, to_pem
     from auditseal.wiring import signing
 
     outputs = parse_outputs(output, ("text", "json"))
     settings = load_settings({"signers": signers}).settings
     chosen = parse_algorithm(algorithm) if algorithm is not None else None
-    keys = signing.open_keys(settings, key_id=key)
-    try:
-        exported = keys.export_public_key(key)
-        public_key = parse_public_key(exported.der)
-        chosen = chosen or infer_algorithm(public_key)
-        if signer_id is not None:
-            if settings.signers is None:
-                raise InputError("--signer-id needs --signers: the signers.json it is added to")
-            _register(keys, exported.arn, chosen, signer_id, settings.signers)
-    finally:
-        keys.close()
+    if signer_id is not None and settings.signers is None:
+        raise InputError("--signer-id needs --signers: the signers.json it is added to")
+    public_key = None
+    with closing(signing.open_keys(settings, key_id=key)) as keys:
+        if chosen is not None and chosen.is_mac:
+            if signer_id is None:
+                raise InputError("an HMAC key has no public key to print: name it in signers.json with --signer-id")
+            info = keys.describe(key)
+            if chosen not in info.fitting:
+                raise InputError(f"{info.arn} is a key of {info.spec}, which does not serve {chosen.id}")
+            arn, spec = info.arn, info.spec
+        else:
+            exported = keys.export_public_key(key)
+            arn, spec = exported.arn, exported.spec
+            public_key = parse_public_key(exported.der, algorithm=chosen)
+            chosen = chosen or infer_algorithm(public_key)
+            offline_rule(chosen, public_key)
+        if signer_id is not None and settings.signers is not None:
+            _register(keys, arn, chosen, signer_id, settings.signers)
+    shown = "none: a MAC" if public_key is None else fingerprint(public_key)
     document = {
         "schema_version": 1,
-        "keyArn": exported.arn,
-        "keySpec": exported.spec,
+        "keyArn": arn,
+        "keySpec": spec,
         "algorithm": str(chosen.id),
         "signerId": signer_id,
-        "fingerprint": fingerprint(public_key),
-        "publicKey": to_pem(public_key),
+        "fingerprint": None if public_key is None else fingerprint(public_key),
+        "publicKey": None if public_key is None else to_pem(public_key),
     }
-    said = to_pem(public_key).rstrip()
+    said = "" if public_key is None else to_pem(public_key).rstrip()
     if signer_id is not None:
-        said = f"Added {signer_id} ({chosen.id}) to {settings.signers}, fingerprint {fingerprint(public_key)}"
+        said = f"Added {signer_id} ({chosen.id}) to {settings.signers}, fingerprint {shown}"
     emit(outputs, {"text": lambda: said, "json": lambda: json_text(document)})
 
 
@@ -169,11 +179,8 @@ def check(signers: SignersOption = None, output: OutputOption = None) -> int:
     outputs = parse_outputs(output, ("text", "json"))
     settings = load_settings({"signers": signers}).settings
     path, registry = registry_for(settings, settings.log or "")
-    keys = signing.open_keys(settings)
-    try:
+    with closing(signing.RegionalKeys(settings)) as keys:
         checks = check_keys(registry, keys)
-    finally:
-        keys.close()
     words = {True: "pass", False: "FAIL", None: "not checked"}
     codes = [{True: Exit.GOOD, False: Exit.BAD, None: Exit.INCONCLUSIVE}[item.holds] for item in checks]
     emit(
@@ -207,6 +214,17 @@ def _check_free(path: Path, signer_id: str) -> None:
         return
     if registry.find(signer_id) is not None:
         raise ConflictError(f"{path} has a signer {signer_id!r} already: choose another name; no key was made")
+
+
+def _register_new(keys: Any, arn: str, algorithm: Algorithm, signer_id: str, path: Path) -> RegisteredSigner:
+    """Registers a key that was just made; if that fails, the error names the key, which costs money from now on."""
+    try:
+        return _register(keys, arn, algorithm, signer_id, path)
+    except AuditSealError as error:
+        raise StoreError(
+            f"the key {arn} was made, and could not be added to {path}: {error}. Mend that, then: auditseal keys "
+            f"export {arn} --signer-id {signer_id} --signers {path} --algorithm {algorithm.id}"
+        ) from error
 
 
 def _register(keys: Any, arn: str, algorithm: Algorithm, signer_id: str, path: Path) -> RegisteredSigner:

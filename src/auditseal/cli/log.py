@@ -6,12 +6,13 @@ import sys
 from collections import deque
 from contextlib import closing
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Any
+from typing import IO, TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from auditseal.cli import show as render
-from auditseal.cli.exits import Exit, exit_of_error, strongest
+from auditseal.cli.exits import Exit
+from auditseal.cli.ingesting import Tally, read_events
 from auditseal.cli.options import (
     LogOption,
     OutputOption,
@@ -22,12 +23,14 @@ from auditseal.cli.options import (
     parse_outputs,
     remark,
 )
-from auditseal.errors import InputError
+from auditseal.errors import AuditSealError, InputError, SignaturePendingError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from auditseal.ports import Store
+
+_MOST_SEQ: Final = 2**53 - 1
+_MOST_DEPTH: Final = 200
+"""The deepest that a setting may allow; the setting itself is applied to the event."""
 
 AckOption = Annotated[str, typer.Option("--ack", help="What to wait for: signed or durable.")]
 
@@ -40,10 +43,14 @@ def init(log: LogOption = None, output: OutputOption = None) -> None:
     outputs = parse_outputs(output, ("text", "json"))
 
     made = init_log(load_settings({"log": log}).settings)
+    name, algorithm = made.signer
     text = [f"{'Created' if made.created else 'Ready:'} {made.address}"]
-    if made.development_key is not None:
+    if made.development_key is None:
+        text.append(f"Signed by {name} ({algorithm}){render.MARK if made.development else ''}.")
+    else:
+        what = "was made" if made.key_made else "signs"
         text += [
-            f"No signer is configured, so a development key was made: {made.development_key}",
+            f"No signer is configured, so a development key {what}: {made.development_key}",
             f"Its signatures are marked `development`; verifiers find it in {made.signers}.",
             "For production, create a key in AWS KMS: auditseal keys create --help",
         ]
@@ -51,6 +58,9 @@ def init(log: LogOption = None, output: OutputOption = None) -> None:
         "schema_version": 1,
         "log": made.address,
         "created": made.created,
+        "signer": name,
+        "algorithm": algorithm,
+        "development": made.development,
         "development_key": None if made.development_key is None else str(made.development_key),
         "signers": None if made.signers is None else str(made.signers),
     }
@@ -76,16 +86,22 @@ def append(
     outputs = parse_outputs(output, ("text", "json"))
     event = Event(
         type=type_,
-        payload=_json_option("--payload", sys.stdin.read() if payload == "-" else payload),
+        payload=_json_option("--payload", _stdin_bytes() if payload == "-" else payload),
         actor=actor,
         stream=stream,
         id=id_,
         context=None if context is None else _json_option("--context", context),
     )
     with open_configured(load_settings({"log": log}).settings) as opened:
-        receipt = opened.append_event(event, ack=_ack(ack))
-        if receipt.status == "pending" and ack == "signed":
-            remark(f"auditseal: the event is in the log and its signature is due: {opened.outage or 'no signer'}")
+        try:
+            receipt = opened.append_event(event, ack=_ack(ack))
+        except SignaturePendingError as error:
+            # The event is in the log, and its receipt is what proves it; the exit code tells the rest.
+            (receipt,) = error.receipts
+            remark(f"auditseal: {error}")
+        else:
+            if receipt.status == "pending" and ack == "signed":
+                remark(f"auditseal: the event is in the log and its signature is due: {opened.outage or 'no answer'}")
     emit(
         outputs,
         {
@@ -105,41 +121,32 @@ def ingest(
 ) -> int:
     """Append many events from NDJSON: type, and optionally payload, actor, stream, id, context."""
     from auditseal.config import load_settings
-    from auditseal.core.event import Receipt
     from auditseal.wiring.logs import open_configured
 
     outputs = parse_outputs(output, ("text", "json"))
-    counts = {"signed": 0, "pending": 0, "repeated": 0, "refused": 0}
-    codes: list[Exit] = []
+    asked = _ack(ack)
+    tally = Tally(file)
     progress = ProgressLine("appended")
-    with open_configured(load_settings({"log": log}).settings) as opened, _open_input(file) as lines:
+    with _open_input(file) as lines, open_configured(load_settings({"log": log}).settings) as opened:
         places: deque[int] = deque()
-        for part in opened.append_stream(_events(lines, stream, places), ack=_ack(ack)):
-            for outcome in part:
-                number = places.popleft()
-                if isinstance(outcome, Receipt):
-                    counts["repeated" if outcome.repeated else outcome.status] += 1
-                    codes.append(Exit.GOOD)
-                else:
-                    counts["refused"] += 1
-                    codes.append(exit_of_error(outcome))
-                    remark(f"auditseal: {file}:{number}: {outcome}")
-            codes = [strongest(codes)]
-            progress(sum(counts.values()), None)
+        try:
+            for part in opened.append_stream(read_events(lines, stream, places), ack=asked):
+                for outcome in part:
+                    tally.add(outcome, places.popleft())
+                progress(tally.total, None)
+        except AuditSealError as error:
+            tally.end_early(error)
         progress.clear()
-        if counts["pending"] and ack == "signed":
-            remark(f"auditseal: {counts['pending']} events are in the log, their signatures due: {opened.outage}")
-            codes.append(Exit.REMOTE)
-    said = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "no events"
-    code = strongest(codes)
+        if asked == "signed":
+            tally.note_pending(opened.outage)
     emit(
         outputs,
         {
-            "text": lambda: said,
-            "json": lambda: json_text({"schema_version": 1, **counts, "exit_code": int(code)}),
+            "text": lambda: tally.text,
+            "json": lambda: json_text({"schema_version": 1, **tally.counts, "exit_code": int(tally.code)}),
         },
     )
-    return code
+    return tally.code
 
 
 def list_entries(
@@ -148,8 +155,8 @@ def list_entries(
     actor: Annotated[str | None, typer.Option("--actor", help="Only this actor.")] = None,
     since: Annotated[str | None, typer.Option("--since", help="From this time on (RFC 3339).")] = None,
     until: Annotated[str | None, typer.Option("--until", help="Before this time (RFC 3339).")] = None,
-    first: Annotated[int | None, typer.Option("--from", help="From this seq on.")] = None,
-    last: Annotated[int | None, typer.Option("--to", help="Up to this seq.")] = None,
+    first: Annotated[int | None, typer.Option("--from", min=0, max=_MOST_SEQ, help="From this seq on.")] = None,
+    last: Annotated[int | None, typer.Option("--to", min=0, max=_MOST_SEQ, help="Up to this seq.")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="At most so many.")] = 50,
     after: Annotated[
         str | None, typer.Option("--after", metavar="STREAM#SEQ", help="The next page: after this entry.")
@@ -248,12 +255,20 @@ def _ack(text: str) -> Any:
     return text
 
 
-def _json_option(option: str, text: str) -> dict[str, Any]:
+def _stdin_bytes() -> bytes:
+    """What stdin holds, or as much of it as shows that it is too large."""
+    from auditseal.core.event_text import MAX_LINE_BYTES
+
+    return sys.stdin.buffer.read(MAX_LINE_BYTES)
+
+
+def _json_option(option: str, text: str | bytes) -> dict[str, Any]:
     from auditseal.core.canonical import parse_json
+    from auditseal.core.event_text import MAX_LINE_BYTES
     from auditseal.errors import CanonicalError
 
     try:
-        value = parse_json(text)
+        value = parse_json(text, max_depth=_MOST_DEPTH, max_bytes=MAX_LINE_BYTES)
     except CanonicalError as error:
         raise CanonicalError(error.reason, f"{option}: {error}") from None
     if type(value) is not dict:
@@ -268,19 +283,3 @@ def _open_input(file: str) -> IO[bytes]:
         return Path(file).open("rb")
     except OSError as error:
         raise InputError(f"{file} cannot be read: {error.strerror}") from None
-
-
-def _events(lines: IO[bytes], stream: str, places: deque[int]) -> Iterator[Any]:
-    """The events of the lines, or why a line is none; `places` takes the line number of each."""
-    from auditseal.core.event_text import MAX_LINE_BYTES, parse_event
-
-    number = 0
-    while line := lines.readline(MAX_LINE_BYTES):
-        number += 1
-        if not line.strip():
-            continue
-        places.append(number)
-        try:
-            yield parse_event(line, stream)
-        except InputError as error:
-            yield error

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from auditseal.cli.printable import printable
 from auditseal.errors import InputError, StoreError
 
 LogOption = Annotated[
@@ -44,15 +45,22 @@ def parse_outputs(texts: Sequence[str] | None, allowed: Sequence[str]) -> list[O
     """The `-o` options; without any, the first allowed format on stdout.
 
     Raises:
-        InputError: a format this command does not have.
+        InputError: a format this command does not have, or a file that cannot be.
     """
     outputs = []
     for text in texts or [allowed[0]]:
         format_, _, path = text.partition("=")
         if format_ not in allowed:
             raise InputError(f"-o {format_[:30]} is not a format of this command: use {', '.join(allowed)}")
-        outputs.append(Output(format=format_, path=Path(path) if path else None))
+        outputs.append(Output(format=format_, path=_writable(Path(path)) if path else None))
     return outputs
+
+
+def _writable(path: Path) -> Path:
+    """Refuses, before anything is done, a file that could not take the result afterwards."""
+    if path.is_dir() or not path.parent.is_dir():
+        raise InputError(f"-o …={path} cannot be written: it is a folder, or its folder does not exist")
+    return path
 
 
 def emit(outputs: Sequence[Output], renderers: Mapping[str, Callable[[], str]]) -> None:
@@ -65,7 +73,7 @@ def emit(outputs: Sequence[Output], renderers: Mapping[str, Callable[[], str]]) 
         text = renderers[output.format]()
         text += "" if text.endswith("\n") or not text else "\n"
         if output.path is None:
-            sys.stdout.write(text)
+            _write_stdout(text)
             continue
         try:
             output.path.write_text(text, encoding="utf-8")
@@ -73,9 +81,32 @@ def emit(outputs: Sequence[Output], renderers: Mapping[str, Callable[[], str]]) 
             raise StoreError(f"{output.path} cannot be written: {error.strerror}") from error
 
 
+def _write_stdout(text: str) -> None:
+    """Writes now, so that a failure is noticed; a reader that went away (`| head`) changes no exit code.
+
+    Raises:
+        StoreError: what stdout leads to cannot be written.
+    """
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        drop_stdout()
+    except OSError as error:
+        drop_stdout()
+        raise StoreError(f"the result cannot be written to stdout: {error.strerror}") from error
+
+
+def drop_stdout() -> None:
+    """Lets whatever is still written to stdout go nowhere, so that nothing fails on it at the end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
 def remark(text: str) -> None:
     """One line on stderr: what a person should know and a program may ignore."""
-    print(text, file=sys.stderr)
+    print(printable(text), file=sys.stderr)
 
 
 def json_text(value: Any) -> str:

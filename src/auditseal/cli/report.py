@@ -5,13 +5,15 @@ Source: `docs/spec/report.md`.
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from auditseal.cli.exits import exit_of_report
 from auditseal.cli.options import paint
+from auditseal.cli.printable import printable
 from auditseal.core import report_members as members
 from auditseal.core.grade import Grade
-from auditseal.core.report import Severity, Verdict
+from auditseal.core.report import Code, Severity, Verdict
 
 if TYPE_CHECKING:
     from auditseal.core.report import Finding, Report, StreamSummary
@@ -35,7 +37,7 @@ def report_text(report: Report, signers: str) -> str:
         grades = ", ".join(f"{grade} {grade.name.lower()}" for grade in report.not_checked)
         lines.append(f"Not checked: {grades}")
     if report.unreachable:
-        lines.append(f"Not checked: {report.unreachable}")
+        lines.append(f"Not checked: {printable(report.unreachable)}")
     verdict = paint(report.verdict.upper(), _STYLES[report.verdict])
     notes = [finding for finding in report.findings if finding.severity is Severity.NOTE]
     faults = [finding for finding in report.findings if finding.severity is not Severity.NOTE]
@@ -45,12 +47,19 @@ def report_text(report: Report, signers: str) -> str:
         lines.append(f"{verdict}: {len(faults)} finding{'' if len(faults) == 1 else 's'}")
     lines += _finding_lines(faults, len(report.streams))
     if faults and report.verdict is Verdict.INVALID:
-        place = next((finding for finding in faults if finding.seq is not None), None)
+        place = next((finding for finding in faults if _can_be_explained(finding)), None)
         if place is not None:
-            lines.append(f"To see more: auditseal explain {report.source} '{place.stream}#{place.seq}'")
+            command = shlex.join(["auditseal", "explain", report.source, f"{place.stream}#{place.seq}"])
+            lines.append(f"To see more: {command}")
     if notes:
-        lines += ["To know:", *(f"  {finding.code}  {finding.message}" for finding in notes)]
+        lines += ["To know:", *(f"  {finding.code}  {printable(finding.message)}" for finding in notes)]
     return "\n".join(lines)
+
+
+def _can_be_explained(finding: Finding) -> bool:
+    """Whether there is an entry to explain, under a name that can be pasted into a shell."""
+    named = finding.stream is not None and finding.stream.isprintable()
+    return named and finding.seq is not None and finding.code is not Code.MISSING_ENTRY
 
 
 def _checked(report: Report) -> str:
@@ -60,8 +69,10 @@ def _checked(report: Report) -> str:
 
 def _stream_lines(stream: StreamSummary) -> list[str]:
     places = f"entries {stream.first_seq:,} to {stream.last_seq:,}"
-    lines = [f"Stream {stream.stream}  {places}   {_minute(stream.first_time)} to {_minute(stream.last_time)}"]
-    names = [f"{part.signer} ({part.algorithm})" for part in stream.signed_by]
+    lines = [
+        f"Stream {printable(stream.stream)}  {places}   {_minute(stream.first_time)} to {_minute(stream.last_time)}"
+    ]
+    names = [printable(f"{part.signer} ({part.algorithm})") for part in stream.signed_by]
     width = max(map(len, names), default=0)
     shown = list(zip(names, stream.signed_by, strict=True))
     for name, part in shown[:_MOST_FINDINGS]:
@@ -99,11 +110,11 @@ def _finding_lines(findings: list[Finding], streams: int) -> list[str]:
         if finding.last_seq is not None and finding.last_seq != finding.seq:
             place += f" to #{finding.last_seq:,}"
         if streams != 1 and finding.stream:
-            place = f"{finding.stream} {place}".rstrip()
+            place = printable(f"{finding.stream} {place}".rstrip())
         message = finding.message
         if finding.expected and finding.actual:
             message += f" (expected {_short(finding.expected)}, found {_short(finding.actual)})"
-        rows.append((place, str(finding.code), message))
+        rows.append((place, str(finding.code), printable(message)))
     widths = [max(len(row[index]) for row in rows) for index in range(2)] if rows else []
     lines = [f"  {place:<{widths[0]}}  {code:<{widths[1]}}  {message}" for place, code, message in rows]
     if len(findings) > _MOST_FINDINGS:

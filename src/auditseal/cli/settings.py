@@ -19,7 +19,7 @@ def group() -> None:
 @app.command()
 def show(log: LogOption = None, signers: SignersOption = None, output: OutputOption = None) -> None:
     """Show every setting, its value and where it came from; secrets are masked."""
-    from auditseal.config import ENVIRONMENT, SHOWN_AWS_NAMES, load_settings, shown_value
+    from auditseal.config import ENVIRONMENT, SHOWN_AWS_NAMES, load_settings, masked, shown_value
 
     outputs = parse_outputs(output, ("text", "json"))
     loaded = load_settings({"log": log, "signers": signers})
@@ -28,7 +28,9 @@ def show(log: LogOption = None, signers: SignersOption = None, output: OutputOpt
         for name in ENVIRONMENT
     ]
     rows += [
-        (name.lower(), name, os.environ[name], f"environment {name}") for name in SHOWN_AWS_NAMES if name in os.environ
+        (name.lower(), name, masked(os.environ[name]), f"environment {name}")
+        for name in SHOWN_AWS_NAMES
+        if name in os.environ
     ]
     widths = [max(len(str(row[index] if row[index] is not None else "-")) for row in rows) for index in (1, 2)]
     emit(

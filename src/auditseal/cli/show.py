@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from auditseal.cli.printable import printable
 from auditseal.core.members import body_value, entry_members, receipt_members
 
 if TYPE_CHECKING:
@@ -14,15 +15,15 @@ if TYPE_CHECKING:
     from auditseal.core.entry import StoredEntry
     from auditseal.core.event import Receipt
 
-__all__ = ["entries_table", "entry_members", "entry_text", "json_line", "receipt_members", "receipt_text"]
-_MARK = " (development key)"
+__all__ = ["MARK", "entries_table", "entry_members", "entry_text", "json_line", "receipt_members", "receipt_text"]
+MARK = " (development key)"
 
 
 def receipt_text(receipt: Receipt) -> str:
     """A receipt in two lines."""
     by = f" by {receipt.signer} ({receipt.algorithm})" if receipt.signer else ""
     return (
-        f"{receipt.stream} #{receipt.seq:,}  {receipt.status}{by}{_MARK if receipt.development else ''}"
+        f"{receipt.stream} #{receipt.seq:,}  {receipt.status}{by}{MARK if receipt.development else ''}"
         f"{'  (was there already)' if receipt.repeated else ''}\n"
         f"id {receipt.id}  hash {receipt.hash.hex()}"
     )
@@ -40,15 +41,14 @@ def entries_table(entries: Sequence[StoredEntry]) -> str:
     rows = []
     for entry in entries:
         columns = entry.columns
-        rows.append(
-            (
-                f"{entry.stream}#{entry.seq}",
-                (columns.time or "")[:19].replace("T", " ") + "Z" if columns else "",
-                (columns.type or "") if columns else "",
-                (columns.actor or "-") if columns else "",
-                ", ".join(signature.signer for signature in entry.signatures) or "pending",
-            )
+        cells = (
+            f"{entry.stream}#{entry.seq}",
+            (columns.time or "")[:19].replace("T", " ") + "Z" if columns else "",
+            (columns.type or "") if columns else "",
+            (columns.actor or "-") if columns else "",
+            ", ".join(signature.signer for signature in entry.signatures) or "pending",
         )
+        rows.append(tuple(map(printable, cells)))
     widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
     return "\n".join(map(str.rstrip, lines))
@@ -57,7 +57,7 @@ def entries_table(entries: Sequence[StoredEntry]) -> str:
 def entry_text(entry: StoredEntry) -> str:
     """One entry with all its parts."""
     body = body_value(entry)
-    lines = [f"{entry.stream} #{entry.seq:,}"]
+    lines = [f"{printable(entry.stream)} #{entry.seq:,}"]
     if isinstance(body, dict):
         lines += [f"  {name:<10} {_plain(body.get(name))}" for name in ("id", "time", "type", "actor")]
         lines += [f"  {name:<10} {_plain(body[name])}" for name in ("payload", "context") if name in body]
@@ -66,11 +66,11 @@ def entry_text(entry: StoredEntry) -> str:
     lines += [f"  prev_hash  {entry.prev_hash.hex() or '(none: the first entry)'}", f"  hash       {entry.hash.hex()}"]
     for signature in entry.signatures:
         request = f", KMS request {signature.request_id}" if signature.request_id else ""
-        lines.append(f"  signed by  {signature.signer} ({signature.algorithm}){request}")
+        lines.append(printable(f"  signed by  {signature.signer} ({signature.algorithm}){request}"))
     if not entry.signatures:
         lines.append("  signature  pending")
     return "\n".join(lines)
 
 
 def _plain(value: Any) -> str:
-    return value if isinstance(value, str) else "-" if value is None else orjson.dumps(value).decode()
+    return printable(value if isinstance(value, str) else "-" if value is None else orjson.dumps(value).decode())

@@ -83,6 +83,9 @@ def add(
     algorithm: Annotated[str | None, typer.Option("--algorithm", help="What it signs with.")] = None,
     key_arn: Annotated[str | None, typer.Option("--key-arn", help="Its key in KMS.")] = None,
     description: Annotated[str | None, typer.Option("--description", help="For people.")] = None,
+    development: Annotated[
+        bool, typer.Option("--development", help="A local key: its signatures are marked as such.")
+    ] = False,
     signers: SignersOption = None,
     output: OutputOption = None,
 ) -> None:
@@ -108,6 +111,7 @@ def add(
         public_key=key,
         key_arn=key_arn,
         description=description,
+        development=development,
     )
     path = _path(signers)
     update_registry(path, lambda registry: registry.with_signer(signer), create=True)

@@ -17,6 +17,7 @@ from auditseal.cli.options import (
     json_text,
     parse_outputs,
 )
+from auditseal.errors import NotFoundError
 
 
 def export(
@@ -35,6 +36,9 @@ def export(
     check_export_path(to)
     store = open_store(log_address(load_settings({"log": log}).settings), read_only=True)
     try:
+        for name in stream or ():
+            if store.head(name).seq < 0:
+                raise NotFoundError(f"{store.address} has no stream {name[:140]!r}: nothing was exported")
         # The checkpoints of before, so that the entries read after them bear them out.
         stream, checkpoints = with_covers(store, stream)
         count = write_lines(to, store.walk(stream), checkpoints)

@@ -21,6 +21,7 @@ from auditseal.cli.options import (
     paint,
     parse_outputs,
 )
+from auditseal.cli.printable import printable
 from auditseal.errors import InputError
 
 if TYPE_CHECKING:
@@ -72,7 +73,8 @@ def verify(
     from auditseal.core.grade import parse_grade
     from auditseal.service.ids import now_micros
     from auditseal.wiring.evidence import Evidence
-    from auditseal.wiring.sources import is_export, log_address
+    from auditseal.wiring.proofs import is_proof
+    from auditseal.wiring.sources import is_export, log_address, open_source
     from auditseal.wiring.verifying import registry_for
 
     outputs = parse_outputs(output, ("text", "json"))
@@ -80,6 +82,8 @@ def verify(
         raise InputError(f"--format {format_[:20]} is not one of {', '.join(_FORMATS)}")
     settings = load_settings({"log": source, "signers": signers}).settings
     address = log_address(settings)
+    if format_ == "auditseal" and not is_proof(address):
+        open_source(address).close()  # a log that is not there is said before a registry that is not
     path, registry = registry_for(settings, address)
     now = now_micros() if not is_export(address) else None
     evidence = Evidence(
@@ -193,11 +197,12 @@ def _explanation_text(
 ) -> str:
     lines = []
     for explanation in explanations:
-        lines.append(f"{explanation.entry.stream} #{explanation.entry.seq:,}")
-        width = max(len(check.name) for check in explanation.checks)
-        for check in explanation.checks:
+        lines.append(f"{printable(explanation.entry.stream)} #{explanation.entry.seq:,}")
+        names = [printable(check.name) for check in explanation.checks]
+        width = max(map(len, names))
+        for name, check in zip(names, explanation.checks, strict=True):
             word, style = _MARKS[check.holds]
-            lines.append(f"  {check.name:<{width}}  {paint(f'{word:<11}', style)}  {check.detail}")
+            lines.append(f"  {name:<{width}}  {paint(f'{word:<11}', style)}  {printable(check.detail)}")
         lines += [explanation.meaning, explanation.advice]
     if len(explanations) > 1:
         lines.append(f"{len(explanations)} entries stand at this place: at most one of them belongs there.")
@@ -205,9 +210,9 @@ def _explanation_text(
         lines.append(f"Compared with {against}:" if differences else f"{against} has the same body.")
         for item in differences:
             lines += [
-                f"  {item.path or '(the whole body)'}",
-                f"    here   {item.here or '(not there)'}",
-                f"    copy   {item.there or '(not there)'}",
+                f"  {printable(item.path or '(the whole body)')}",
+                f"    here   {printable(item.here or '(not there)')}",
+                f"    copy   {printable(item.there or '(not there)')}",
             ]
     return "\n".join(lines)
 

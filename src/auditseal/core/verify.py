@@ -327,18 +327,6 @@ def check_body(entry: StoredEntry) -> tuple[Body | None, list[Finding]]:
         if not is_canonical(entry.body, members):
             found.append(_finding(Code.NOT_CANONICAL, entry, body, "the body is not in canonical form (RFC 8785)"))
         found += _compare_columns(entry, body)
-    found += [
-        _finding(
-            Code.COLUMN_MISMATCH,
-            entry,
-            body,
-            f"the signature by {signature.signer[:80]} was stored for another hash",
-            expected=f"entry_hash {entry.hash.hex() or 'none'}",
-            actual=f"entry_hash {signature.entry_hash.hex() or 'none'}",
-        )
-        for signature in entry.signatures
-        if signature.entry_hash is not None and signature.entry_hash != entry.hash
-    ]
     if entry_hash(entry.body, entry.prev_hash) != entry.hash:
         actual = entry_hash(entry.body, entry.prev_hash).hex()
         found.append(
@@ -351,6 +339,18 @@ def check_body(entry: StoredEntry) -> tuple[Body | None, list[Finding]]:
                 actual=actual,
             )
         )
+    found += [
+        _finding(
+            Code.COLUMN_MISMATCH,
+            entry,
+            body,
+            f"the signature by {signature.signer[:80]} was stored for another hash",
+            expected=f"entry_hash {entry.hash.hex() or 'none'}",
+            actual=f"entry_hash {signature.entry_hash.hex() or 'none'}",
+        )
+        for signature in entry.signatures
+        if signature.entry_hash is not None and signature.entry_hash != entry.hash
+    ]
     return body, found
 
 

@@ -70,6 +70,13 @@ class _Chunk(NamedTuple):
     futures: list[Future[Sealed]]
 
 
+class _Part(NamedTuple):
+    """What became of a chunk's events, and why some of them are not signed, if so."""
+
+    outcomes: list[Outcome]
+    cause: SignerError | None
+
+
 class Appender:
     """Appends to one log. Safe to use from many threads."""
 
@@ -110,7 +117,7 @@ class Appender:
         self._chaining: GroupCommit[Draft, Appended] = GroupCommit(
             lambda drafts: store.append(drafts, clock), max_items=CHUNK
         )
-        self._backlog = _BacklogGauge(store)
+        self._backlog = _BacklogGauge(store, sealer)
 
     def append(self, event: Event, ack: Ack = "signed") -> Receipt:
         """Appends one event.
@@ -132,16 +139,18 @@ class Appender:
         """Appends events in order; they are all checked before the first is appended.
 
         Raises:
-            as `append`; a ConflictError names one event, and the others are in the log.
+            as `append`; a ConflictError names one event, and the others are in the log. At a StoreError, events before
+            those that could not be stored may be in the log (500 share a transaction): give them ids to retry safely.
         """
         drafts = [self._draft(event) for event in events]
-        outcomes = [outcome for part in self._run(drafts, ack) for outcome in part]
+        self._admit(len(drafts))
+        parts = list(self._run(drafts, ack, admitted=True))
         receipts = []
-        for outcome in outcomes:
+        for outcome in (outcome for part in parts for outcome in part.outcomes):
             if isinstance(outcome, AuditSealError):
                 raise outcome
             receipts.append(outcome)
-        self._refuse_pending(receipts, ack)
+        self._refuse_pending(receipts, ack, next((part.cause for part in parts if part.cause is not None), None))
         return receipts
 
     def stream(self, events: Iterable[Event | InputError], ack: Ack = "signed") -> Iterator[list[Outcome]]:
@@ -158,11 +167,21 @@ class Appender:
             of `status` `pending` are the caller's to judge.
 
         Raises:
-            BacklogFullError, StoreError: as `append`; what was yielded before stays appended.
+            BacklogFullError, StoreError: as `append`, for the events that were not yielded; those before stay appended.
         """
-        return self._run(map(self._try_draft, events), ack)
+        return (part.outcomes for part in self._run(map(self._try_draft, events), ack, admitted=False))
 
-    def _run(self, drafts: Iterable[Draft | InputError], ack: Ack) -> Iterator[list[Outcome]]:
+    def _admit(self, count: int) -> None:
+        """Refuses new events while the backlog is full, if that is the policy.
+
+        Raises:
+            BacklogFullError: names both numbers.
+        """
+        may_wait = self._sealer is not None or self._outage is not None
+        if may_wait and self._policy.on_failure == "refuse":
+            self._backlog.check(count, self._policy.backlog_limit)
+
+    def _run(self, drafts: Iterable[Draft | InputError], ack: Ack, *, admitted: bool) -> Iterator[_Part]:
         if ack not in ("signed", "durable"):
             raise InputError(f"ack is {str(ack)[:20]!r}: use signed or durable")
         if ack == "signed" and self._signer is None:
@@ -172,19 +191,19 @@ class Appender:
         most_in_flight = 3 + (self._sealer.signer.concurrency * 2 // CHUNK if self._sealer else 0)
         if self._covering is not None:
             most_in_flight = _CHUNKS_UNDER_CHECKPOINT
+        failure: AuditSealError | None = None
         try:
-            while chunk := list(islice(source, CHUNK)):
+            while failure is None and (chunk := list(islice(source, CHUNK))):
                 try:
-                    in_flight.append(self._chain(chunk, ack))
-                except AuditSealError:
-                    # What is in the log already is told before what keeps the rest out.
-                    while in_flight:
-                        yield self._finish(in_flight.popleft(), ack)
-                    raise
+                    in_flight.append(self._chain(chunk, ack, admitted=admitted))
+                except AuditSealError as error:
+                    failure = error  # raised after what is in the log has been told
                 if len(in_flight) >= most_in_flight:
                     yield self._finish(in_flight.popleft(), ack)
             while in_flight:
                 yield self._finish(in_flight.popleft(), ack)
+            if failure is not None:
+                raise failure
         finally:
             while in_flight:
                 self._finish(in_flight.popleft(), ack)
@@ -214,11 +233,10 @@ class Appender:
         except InputError as error:
             return error
 
-    def _chain(self, asked: Sequence[Draft | InputError], ack: Ack) -> _Chunk:
+    def _chain(self, asked: Sequence[Draft | InputError], ack: Ack, *, admitted: bool) -> _Chunk:
         drafts = [draft for draft in asked if not isinstance(draft, InputError)]
-        down = self._sealer is not None or self._outage is not None
-        if down and self._policy.on_failure == "refuse":
-            self._backlog.check(len(drafts), self._policy.backlog_limit)
+        if not admitted:
+            self._admit(len(drafts))
         appended = iter(self._chaining.submit(drafts) if drafts else ())
         outcomes: list[Appended | AuditSealError] = []
         due: dict[tuple[str, int], Entry | StoredEntry] = {}
@@ -246,31 +264,39 @@ class Appender:
             return _Chunk(outcomes, [], [])
         return _Chunk(outcomes, signing, self._sealer.begin(signing))
 
-    def _finish(self, chunk: _Chunk, ack: Ack) -> list[Outcome]:
+    def _finish(self, chunk: _Chunk, ack: Ack) -> _Part:
         signed: dict[tuple[str, int], StoredSignature] = {}
+        cause: SignerError | None = None
         if self._sealer is not None and ack == "signed":
-            for entry, outcome in zip(chunk.signing, self._sealer.finish(chunk.signing, chunk.futures), strict=True):
-                if outcome.signature is not None:
-                    signed[entry.stream, entry.seq] = outcome.signature
+            sealed = self._sealer.finish(chunk.signing, chunk.futures)
+            for entry, one in zip(chunk.signing, sealed, strict=True):
+                if one.signature is not None:
+                    signed[entry.stream, entry.seq] = one.signature
+                cause = cause or one.error
             if len(signed) < len(chunk.signing):
                 self._backlog.grew(len(chunk.signing) - len(signed))
                 self._wake()
         covered = self._covering.wait(chunk.signing) if self._covering is not None and chunk.signing else {}
-        signer = self._signer
-        return [
-            outcome if isinstance(outcome, AuditSealError) else _receipt(outcome, signed, covered, signer)
-            for outcome in chunk.outcomes
-        ]
+        receipts: list[Outcome] = []
+        told: set[tuple[str, int]] = set()
+        for outcome in chunk.outcomes:
+            if isinstance(outcome, AuditSealError):
+                receipts.append(outcome)
+                continue
+            receipt = _receipt(outcome, signed, covered, self._signer, told)
+            told.add((receipt.stream, receipt.seq))
+            receipts.append(receipt)
+        return _Part(receipts, cause or self._outage)
 
     def _wake(self) -> None:
         if self._resealer is not None:
             self._resealer.wake()
 
-    def _refuse_pending(self, receipts: Sequence[Receipt], ack: Ack) -> None:
+    def _refuse_pending(self, receipts: Sequence[Receipt], ack: Ack, cause: SignerError | None) -> None:
         pending = [receipt for receipt in receipts if receipt.status == "pending"]
         if ack == "durable" or not pending or self._policy.on_failure == "queue" or self._signer is None:
             return
-        cause = self._outage or SignerError("the signer did not answer", reason="unknown", retryable=True)
+        cause = cause or SignerError("the signer did not answer", reason="unknown", retryable=True)
         first = pending[0]
         what = f"{first.stream} #{first.seq}" + (f" and {len(pending) - 1} more" if len(pending) > 1 else "")
         raise SignaturePendingError(
@@ -284,8 +310,9 @@ class Appender:
 class _BacklogGauge:
     """Knows roughly how many entries are pending without asking the store for every event."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, sealer: Sealer | None) -> None:
         self._store = store
+        self._sealer = sealer
         self._lock = threading.Lock()
         self._known = 0
         self._counted_at: float | None = None
@@ -303,7 +330,9 @@ class _BacklogGauge:
         with self._lock:
             stale = self._counted_at is None or (self._known and time.monotonic() - self._counted_at > _RECOUNT_S)
             if stale or self._known + more > limit:
-                self._known = self._store.count_pending()
+                # What is just being signed has no signature yet, and is no backlog.
+                in_flight = self._sealer.in_flight if self._sealer is not None else 0
+                self._known = max(0, self._store.count_pending() - in_flight)
                 self._counted_at = time.monotonic()
             if self._known and self._known + more > limit:
                 raise BacklogFullError(pending=self._known, limit=limit)
@@ -318,7 +347,9 @@ def _receipt(
     signed: dict[tuple[str, int], StoredSignature],
     covered: Mapping[str, int],
     signer: Signer | None,
+    told: set[tuple[str, int]],
 ) -> Receipt:
+    """The receipt of an outcome; `told` are the entries that an event before it in the same call has made."""
     entry = outcome.new or outcome.found
     assert entry is not None
     if outcome.found is not None and outcome.found.signatures:
@@ -343,6 +374,11 @@ def _receipt(
         if coverer is not None
         else None,
         signature=signature.signature if signature is not None else None,
-        development=signer is not None and signer.development and is_signed,
-        repeated=outcome.found is not None,
+        development=is_signed and _is_local(signer, signature),
+        repeated=outcome.found is not None or (entry.stream, entry.seq) in told,
     )
+
+
+def _is_local(signer: Signer | None, signature: StoredSignature | None) -> bool:
+    """Whether a signature, or the checkpoint in its place, is by this log's own signer, and that a local one."""
+    return signer is not None and signer.development and (signature is None or signature.signer == signer.signer_id)

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Generic, TypeVar
+
+from auditseal.errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -49,13 +52,19 @@ class GroupCommit(Generic[T, R]):
 
         Raises:
             whatever `commit` raises. Callers who shared a failed group are each tried again alone, so that one
-            caller's bad item is nobody else's error.
+            caller's bad item is nobody else's error; unless the error is `retryable`, and so nobody's in particular.
         """
         ticket: _Ticket[T, R] = _Ticket(items)
         self._waiting.append(ticket)
-        with self._turn:
-            while not ticket.done:
-                self._run(self._next_group())
+        try:
+            with self._turn:
+                while not ticket.done:
+                    self._run(self._next_group())
+        except BaseException:
+            # This caller is being ended (by a signal): nobody else is to commit what it will not hear of.
+            with suppress(ValueError):
+                self._waiting.remove(ticket)
+            raise
         if ticket.error is not None:
             raise ticket.error
         return ticket.results
@@ -72,16 +81,36 @@ class GroupCommit(Generic[T, R]):
         items = group[0].items if len(group) == 1 else [item for ticket in group for item in ticket.items]
         try:
             results = self._commit(items)
-        except Exception as error:  # noqa: BLE001 - raised in the thread of the caller it belongs to
-            if len(group) > 1:
-                for ticket in group:
-                    self._run([ticket])
+        except Exception as error:  # noqa: BLE001 - raised in the threads of the callers it belongs to
+            shared = isinstance(error, StoreError) and error.retryable
+            if len(group) > 1 and not shared:
+                self._run_each(group)
                 return
-            group[0].error = error
-            group[0].done = True
+            for ticket in group:
+                ticket.error = error if len(group) == 1 else _again(error)
+                ticket.done = True
+        except BaseException:
+            # This thread is being ended; the others' items are not to be lost with it.
+            self._waiting.extendleft(reversed([ticket for ticket in group if not ticket.done]))
+            raise
         else:
             start = 0
             for ticket in group:
                 ticket.results = results[start : start + len(ticket.items)]
                 ticket.done = True
                 start += len(ticket.items)
+
+    def _run_each(self, group: list[_Ticket[T, R]]) -> None:
+        waiting = deque(group)
+        try:
+            while waiting:
+                self._run([waiting.popleft()])
+        finally:
+            self._waiting.extendleft(reversed(waiting))
+
+
+def _again(error: Exception) -> StoreError:
+    """The same error for one more thread: an exception that several raise would mix their tracebacks."""
+    other = StoreError(str(error), retryable=True)
+    other.__cause__ = error
+    return other

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from auditseal.core.key import fingerprint, parse_public_key
 from auditseal.core.registry import Status
-from auditseal.errors import SignerError
+from auditseal.errors import InputError, SignerError
 
 if TYPE_CHECKING:
     from auditseal.core.registry import RegisteredSigner, Registry
@@ -78,6 +78,8 @@ def _check(signer: RegisteredSigner, keys: Keys) -> KeyCheck:
         if signer.public_key is None:
             return KeyCheck(signer_id=name, holds=True, detail=f"{signer.key_arn} is enabled; a MAC has no public key")
         found = fingerprint(parse_public_key(keys.export_public_key(signer.key_arn).der))
+    except InputError as error:
+        return KeyCheck(signer_id=name, holds=False, detail=f"KMS has another kind of key there: {error}")
     except SignerError as error:
         gone = error.reason == "not-found"
         return KeyCheck(signer_id=name, holds=False if gone else None, detail=str(error))

@@ -5,6 +5,7 @@ Source: `docs/life-of-an-entry.md`.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from auditseal.core.event import Event
@@ -80,7 +81,9 @@ class Log:
             SignaturePendingError: in the log and durable, and not signed yet.
             StoreError: the log's storage failed; retry under the same id.
         """
-        event = Event(type=type, payload=payload or {}, actor=actor, stream=stream, id=id, context=context)
+        event = Event(
+            type=type, payload={} if payload is None else payload, actor=actor, stream=stream, id=id, context=context
+        )
         return self._appender.append(event, ack)
 
     def append_event(self, event: Event, *, ack: Ack = "signed") -> Receipt:
@@ -120,7 +123,9 @@ class Log:
             which: a further filter; its own `stream` counts if `stream` is not given.
             page: how many are read at a time.
         """
-        filter_ = which or EntryFilter(stream=stream)
+        filter_ = which or EntryFilter()
+        if stream is not None:
+            filter_ = replace(filter_, stream=stream)
         after: tuple[str, int] | None = None
         while part := self.store.select(filter_, limit=page, after=after):
             yield from part

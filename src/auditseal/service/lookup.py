@@ -23,6 +23,10 @@ _MOST: Final = 100
 """How many entries of one place or id are told apart; more than one is a fault already."""
 
 
+_MOST_DIGITS: Final = 18
+"""Of a seq; so many always fit where stores keep numbers."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """What names an entry: its stream and seq, or its id."""
@@ -55,7 +59,7 @@ def parse_place(text: str, stream: str) -> Place:
         InputError: another form.
     """
     name, mark, digits = text.rpartition("#")
-    if digits.isascii() and digits.isdecimal():
+    if digits.isascii() and digits.isdecimal() and len(digits) <= _MOST_DIGITS:
         return Place(stream=check_stream(name if mark else stream), seq=int(digits))
     try:
         return Place(stream=stream, id=str(UUID(text)))

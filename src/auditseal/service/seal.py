@@ -91,8 +91,7 @@ class Sealer:
     def finish(self, entries: Sequence[Entry | StoredEntry], futures: Sequence[Future[Sealed]]) -> list[Sealed]:
         """Waits for what `begin` started, stores the signatures, and says what became of each entry.
 
-        Raises:
-            StoreError: the signatures could not be stored; the entries stay pending.
+        A signature that could not be stored counts as none: its entry stays pending, and the outcome says why.
         """
         try:
             outcomes = [future.result() for future in futures]
@@ -103,6 +102,9 @@ class Sealer:
             ]
             if made:
                 self._storing.submit(made)
+        except StoreError as error:
+            lost = SignerError(f"its signature was not stored: {error}", reason="not-stored", retryable=error.retryable)
+            return [Sealed(None, outcome.error or lost) for outcome in outcomes]
         finally:
             with self._lock:
                 self._in_flight.difference_update((entry.stream, entry.seq) for entry in entries)
@@ -129,6 +131,12 @@ class Sealer:
             signed += sum(outcome.signature is not None for outcome in outcomes)
             error = next((outcome.error for outcome in outcomes if outcome.error is not None), None)
         return Backlog(signed=signed, left=self._store.count_pending(), error=error)
+
+    @property
+    def in_flight(self) -> int:
+        """How many entries are being signed at this moment."""
+        with self._lock:
+            return len(self._in_flight)
 
     @property
     def outage(self) -> SignerError | None:
@@ -196,6 +204,7 @@ class Resealer:
         sealer: Sealer,
         *,
         grace_s: float = 15.0,
+        first_pause_s: float = _FIRST_PAUSE_S,
         watch_s: float | None = None,
         claim: Callable[[], AbstractContextManager[bool]] = lambda: nullcontext(True),
     ) -> None:
@@ -204,21 +213,25 @@ class Resealer:
         Args:
             sealer: signs.
             grace_s: what is younger may just be being signed by the process that appended it.
+            first_pause_s: before the first attempt, and between attempts while they succeed.
             watch_s: how often to look for what others left; None looks only when woken.
             claim: gives, while it is held open, whether this process is the one that works.
         """
         self._sealer = sealer
         self._grace_s = grace_s
+        self._first_pause_s = first_pause_s
         self._watch_s = watch_s
         self._claim = claim
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._woken = False
 
     def wake(self) -> None:
         """There is a backlog: see to it that it is worked off."""
         with self._lock:
-            if self._stop.is_set() or (self._thread is not None and self._thread.is_alive()):
+            self._woken = True
+            if self._stop.is_set() or self._thread is not None:
                 return
             self._thread = threading.Thread(target=self._run, name="auditseal-reseal", daemon=True)
             self._thread.start()
@@ -226,26 +239,46 @@ class Resealer:
     def close(self) -> None:
         """Stops after the signatures in flight; what is pending stays so."""
         self._stop.set()
-        thread = self._thread
+        with self._lock:
+            thread = self._thread
         if thread is not None:
             thread.join()
 
     def _run(self) -> None:
-        pause_s = _FIRST_PAUSE_S
+        try:
+            self._work_off()
+        finally:
+            with self._lock:
+                if self._thread is threading.current_thread():
+                    self._thread = None
+
+    def _work_off(self) -> None:
+        pause_s = self._first_pause_s
         while not self._stop.wait(pause_s):
+            with self._lock:
+                self._woken = False
             try:
                 with self._claim() as claimed:
                     backlog = self._sealer.sign_pending(grace_s=self._grace_s, stop=self._stop) if claimed else None
             except StoreError:
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
                 continue
+            if backlog is not None and backlog.left == 0 and self._may_end():
+                return
             if backlog is not None and backlog.left == 0:
-                if self._watch_s is None:
-                    return
-                pause_s = self._watch_s
+                pause_s = self._watch_s or self._first_pause_s
             else:
                 advanced = backlog is not None and backlog.signed
-                pause_s = _FIRST_PAUSE_S if advanced else min(pause_s * 2, self._watch_s or _LONGEST_PAUSE_S)
+                pause_s = self._first_pause_s if advanced else min(pause_s * 2, self._watch_s or _LONGEST_PAUSE_S)
+
+    def _may_end(self) -> bool:
+        """Whether nothing came in since the last attempt began; if so, the next `wake` starts another thread."""
+        if self._watch_s is not None:
+            return False
+        with self._lock:
+            if not self._woken:
+                self._thread = None
+            return not self._woken
 
 
 def _done(outcome: Sealed) -> Future[Sealed]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from auditseal.config import load_settings
+from auditseal.config import load_settings, masked
 from auditseal.core.event import Limits
 from auditseal.errors import ConfigError, ConflictError, SignerError
 from auditseal.wiring import checkpoints, signing
@@ -33,15 +33,19 @@ class Initialised:
         address: of the log.
         created: whether there was none before.
         signer: name and algorithm of what will sign.
-        development_key: the key file that was made, else None.
+        development: whether that is a local key.
+        development_key: the key file beside the log, where that signs; else None.
         signers: the signers.json of the development key, else None.
+        key_made: whether the development key was made now.
     """
 
     address: str
     created: bool
     signer: tuple[str, str]
+    development: bool = False
     development_key: Path | None = None
     signers: Path | None = None
+    key_made: bool = False
 
 
 def init_log(settings: Settings) -> Initialised:
@@ -54,22 +58,26 @@ def init_log(settings: Settings) -> Initialised:
     """
     address = log_address(settings)
     folder = local_folder(address)
-    signer = signing.find_signer(settings, folder)
+    signer = signing.find_configured(settings)
     if signer is not None:
         try:
-            signer.start()
+            signing.check_allowed(signer, settings).start()
         finally:
             signer.close()
     created = create_store(address)
-    key = None
+    key, key_made = None, False
     if signer is None:
-        key, signer = _make_development_signer(folder)
+        key = folder / signing.DEVELOPMENT_KEY
+        key_made = not key.exists()
+        signer = _make_development_signer(folder)
     return Initialised(
-        address=address,
+        address=masked(address),
         created=created,
         signer=(signer.signer_id, signer.algorithm.id),
+        development=signer.development,
         development_key=key,
         signers=None if key is None else folder / signing.SIGNERS,
+        key_made=key_made,
     )
 
 
@@ -124,7 +132,8 @@ def open_log(
         return open_client(settings)
     if create and signer is None:
         init_log(settings)
-    elif create:
+    elif create and signer is not None:
+        signing.check_allowed(signer, settings)
         create_store(log_address(settings))
     return open_configured(settings, signer=signer)
 
@@ -164,8 +173,11 @@ def open_configured(
     address = log_address(settings)
     store = open_store(address)
     try:
-        signer = signing.check_allowed(signer or _configured_signer(settings, address), settings)
-        _start(signer)
+        if signer is None:
+            signer = _configured_signer(settings, address)
+        elif settings.signers is not None:
+            signing.check_registered(signer, signing.load_signers(settings.signers), settings.signers)
+        _start(signing.check_allowed(signer, settings))
     except BaseException:
         store.close()
         raise
@@ -207,7 +219,7 @@ def _configured_signer(settings: Settings, address: str) -> Signer:
     if signer is None:
         raise ConfigError(
             "no signer is configured: set AUDIT_SIGNING_KMS_KEY_ID and AUDIT_SIGNER_KID, or make a development "
-            f"key with auditseal init --log {address}"
+            f"key with auditseal init --log {masked(address)}"
         )
     return signer
 
@@ -225,7 +237,8 @@ def _start(signer: Signer) -> None:
         raise
 
 
-def _make_development_signer(folder: Path) -> tuple[Path, Signer]:
+def _make_development_signer(folder: Path) -> Signer:
+    """The development key beside the log and its signers.json; what is missing of the two is made."""
     from auditseal.adapters.registry_file import SECRET_MODE, update_registry
     from auditseal.adapters.signers.development_key import generate_development_key
     from auditseal.adapters.signers.local import LocalSigner
@@ -245,4 +258,4 @@ def _make_development_signer(folder: Path) -> tuple[Path, Signer]:
     signers = folder / signing.SIGNERS
     update_registry(signers, lambda registry: registry.with_signer(registered), create=True)
     signers.chmod(SECRET_MODE)
-    return path, signer
+    return signer

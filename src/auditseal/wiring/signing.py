@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Final
 
 from auditseal.core.algorithm import parse_algorithm
 from auditseal.core.registered_signer import Status
-from auditseal.errors import ConfigError, InputError, NotFoundError
+from auditseal.errors import ConfigError, InputError, NotFoundError, SignatureInvalidError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from auditseal.adapters.signers.kms_calls import KmsCalls
-    from auditseal.adapters.signers.kms_keys import KmsKeys
+    from auditseal.adapters.signers.kms_keys import ExportedKey, KeyInfo, KmsKeys
     from auditseal.config import Settings
     from auditseal.core.algorithm import Algorithm
     from auditseal.core.registry import RegisteredSigner, Registry
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 DEVELOPMENT_KEY: Final = "development-key.pem"
 SIGNERS: Final = "signers.json"
 DEVELOPMENT_ID: Final = "development"
+_PROBE: Final = bytes(32)
+"""What a local key signs to show which one it is; a KMS key signs nothing that no entry accounts for."""
 _ARN_REGION: Final = re.compile(r"arn:[a-z0-9-]+:kms:([a-z0-9-]+):")
 
 
@@ -47,6 +49,24 @@ def registry_path(settings: Settings, folder: Path) -> Path | None:
     return beside if beside.exists() else None
 
 
+def find_configured(settings: Settings) -> Signer | None:
+    """The signer that the settings name, not started yet; None if they name none.
+
+    Raises:
+        AuditSealError: as `find_signer`.
+    """
+    if settings.kms_key_id is not None and settings.key_source in (None, "kms"):
+        return _kms_signer(settings, settings.kms_key_id)
+    if settings.require_kms:
+        raise ConfigError("REQUIRE_KMS is true and no KMS key is configured: set AUDIT_SIGNING_KMS_KEY_ID")
+    if settings.private_key is not None or settings.key_path is not None:
+        return _local_signer(settings)
+    if settings.signer_id is not None or settings.algorithm is not None:
+        # Somebody meant to configure a signer: a development key in its place would weaken the log quietly.
+        raise ConfigError("a signer is half configured: set AUDIT_SIGNING_KMS_KEY_ID too, or none of AUDIT_SIGN…")
+    return None
+
+
 def find_signer(settings: Settings, folder: Path) -> Signer | None:
     """The configured signer, not started yet; without any, the development key beside the log, if there is one.
 
@@ -59,21 +79,19 @@ def find_signer(settings: Settings, folder: Path) -> Signer | None:
         InputError, NotFoundError, StoreError: signers.json cannot be used.
         SignerError: KMS had to be asked for what the settings leave open, and gave no answer.
     """
-    if settings.kms_key_id is not None and settings.key_source in (None, "kms"):
-        return _kms_signer(settings, settings.kms_key_id)
-    if settings.require_kms:
-        raise ConfigError("REQUIRE_KMS is true and no KMS key is configured: set AUDIT_SIGNING_KMS_KEY_ID")
-    if settings.private_key is not None or settings.key_path is not None:
-        return _local_signer(settings)
-    if settings.signer_id is not None or settings.algorithm is not None:
-        # Somebody meant to configure a signer: a development key in its place would weaken the log quietly.
-        raise ConfigError("a signer is half configured: set AUDIT_SIGNING_KMS_KEY_ID too, or none of AUDIT_SIGN…")
+    configured = find_configured(settings)
+    if configured is not None:
+        return configured
     key = folder / DEVELOPMENT_KEY
     if not key.exists():
         return None
     from auditseal.adapters.signers.local import LocalSigner
 
-    return LocalSigner.from_file(key, signer_id=DEVELOPMENT_ID)
+    signer = LocalSigner.from_file(key, signer_id=DEVELOPMENT_ID)
+    path = registry_path(settings, folder)
+    if path is None:
+        raise ConfigError(f"{key} is in no signers.json, so nobody could verify what it signs: run auditseal init")
+    return check_registered(signer, load_signers(path), path)
 
 
 def check_allowed(signer: Signer, settings: Settings) -> Signer:
@@ -85,6 +103,45 @@ def check_allowed(signer: Signer, settings: Settings) -> Signer:
     if settings.require_kms and signer.development:
         raise ConfigError(f"REQUIRE_KMS is true, and {signer.signer_id} signs with a local key: use a key in AWS KMS")
     return signer
+
+
+def check_registered(signer: Signer, registry: Registry, path: Path) -> Signer:
+    """The signer, if verifiers who have this registry can check what it signs.
+
+    Raises:
+        ConfigError: they do not know it, know another key or algorithm under its name, or it is not active.
+    """
+    registered = registry.find(signer.signer_id)
+    if registered is None:
+        raise _unregistered(signer.signer_id, path)
+    _check_active(registered, path)
+    if registered.algorithm.id is not signer.algorithm.id:
+        raise ConfigError(
+            f"{signer.signer_id!r} signs with {signer.algorithm.id}, and {path} has it with {registered.algorithm.id}: "
+            "correct one of them"
+        )
+    if signer.development and registered.rule is not None:
+        try:
+            registered.rule(signer.sign(_PROBE).signature, _PROBE)
+        except SignatureInvalidError:
+            raise ConfigError(
+                f"{path} has another key under {signer.signer_id!r}, so what this one signs would not verify: a new "
+                "key needs a name of its own"
+            ) from None
+    return signer
+
+
+def _check_active(registered: RegisteredSigner, path: Path) -> None:
+    if registered.status is not Status.ACTIVE:
+        when = "yet" if registered.status is Status.ANNOUNCED else "any more"
+        raise ConfigError(f"{path} has {registered.signer_id!r} as {registered.status}: it may not sign {when}")
+
+
+def _unregistered(signer_id: str, path: Path) -> ConfigError:
+    return ConfigError(
+        f"{path} has no signer {signer_id!r}, so nobody could verify what it signs: add it with auditseal keys export, "
+        "or correct AUDIT_SIGNER_KID"
+    )
 
 
 def open_calls(settings: Settings, *, key_id: str | None = None) -> KmsCalls:
@@ -116,6 +173,34 @@ def open_keys(settings: Settings, *, key_id: str | None = None) -> KmsKeys:
     return KmsKeys(calls)
 
 
+class RegionalKeys:
+    """Keys of several Regions, each asked for in its own; implements `service.key_check.Keys`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._by_region: dict[str, KmsKeys] = {}
+
+    def describe(self, key_id: str) -> KeyInfo:
+        """See `KmsKeys.describe`."""
+        return self._of(key_id).describe(key_id)
+
+    def export_public_key(self, key_id: str) -> ExportedKey:
+        """See `KmsKeys.export_public_key`."""
+        return self._of(key_id).export_public_key(key_id)
+
+    def close(self) -> None:
+        """Releases connections. Idempotent."""
+        while self._by_region:
+            self._by_region.popitem()[1].close()
+
+    def _of(self, key_id: str) -> KmsKeys:
+        match = _ARN_REGION.match(key_id)
+        region = match[1] if match else ""
+        if region not in self._by_region:
+            self._by_region[region] = open_keys(self._settings, key_id=key_id)
+        return self._by_region[region]
+
+
 def _kms_signer(settings: Settings, key_id: str) -> Signer:
     calls = open_calls(settings, key_id=key_id)
     from auditseal.adapters.signers.aws_kms import KmsSigner
@@ -141,9 +226,17 @@ def _needed(algorithm: Algorithm | None) -> Algorithm:
 
 
 def _local_signer(settings: Settings) -> Signer:
+    registry = _registry(settings)
+    identity = _identity(settings, registry, None, None)
+    signer = _local_signer_of(settings, identity)
+    if registry is None or settings.signers is None:
+        return signer
+    return check_registered(signer, registry, settings.signers)
+
+
+def _local_signer_of(settings: Settings, identity: _Identity) -> Signer:
     from auditseal.adapters.signers.local import LocalSigner
 
-    identity = _identity(settings, _registry(settings), None, None)
     if settings.key_path is not None and settings.key_source != "env":
         return LocalSigner.from_file(settings.key_path, signer_id=identity.signer_id, algorithm=identity.algorithm)
     assert settings.private_key is not None
@@ -156,12 +249,20 @@ def _local_signer(settings: Settings) -> Signer:
 
 
 def _registry(settings: Settings) -> Registry | None:
-    if settings.signers is None:
-        return None
+    return None if settings.signers is None else load_signers(settings.signers)
+
+
+def load_signers(path: Path) -> Registry:
+    """The registry that a signer is checked against.
+
+    Raises:
+        ConfigError: there is none.
+        AuditSealError: as `load_registry`.
+    """
     from auditseal.adapters.registry_file import load_registry
 
     try:
-        return load_registry(settings.signers)
+        return load_registry(path)
     except NotFoundError as error:
         raise ConfigError(f"{error}; name the signers.json that verifiers use, or leave it out") from None
 
@@ -177,10 +278,8 @@ def _identity(settings: Settings, registry: Registry | None, key_id: str | None,
     if signer_id is None:
         raise ConfigError("the signer has no name: set AUDIT_SIGNER_KID to its signerId in signers.json")
     if registry is not None and registered is None:
-        raise ConfigError(
-            f"{settings.signers} has no signer {signer_id!r}, so nobody could verify what it signs: add it with "
-            "auditseal keys export, or correct AUDIT_SIGNER_KID"
-        )
+        assert settings.signers is not None
+        raise _unregistered(signer_id, settings.signers)
     try:
         algorithm = parse_algorithm(settings.algorithm) if settings.algorithm is not None else None
     except InputError as error:
@@ -191,8 +290,8 @@ def _identity(settings: Settings, registry: Registry | None, key_id: str | None,
                 f"AUDIT_SIGNING_ALG is {algorithm.id}, and {settings.signers} has {signer_id!r} with "
                 f"{registered.algorithm.id}: correct one of them"
             )
-        if registered.status in (Status.REVOKED, Status.RETIRED):
-            raise ConfigError(f"{settings.signers} has {signer_id!r} as {registered.status}: it may not sign any more")
+        assert settings.signers is not None
+        _check_active(registered, settings.signers)
         algorithm = registered.algorithm
     return _Identity(signer_id=signer_id, algorithm=algorithm, registered=registered)
 
