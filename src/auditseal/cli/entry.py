@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from auditseal.cli import keys, log, settings, signers, transfer, verify
+from auditseal.cli import doctor, guard, keys, log, settings, signers, transfer, verify
 from auditseal.cli.demo import command
 from auditseal.cli.exits import Exit, exit_of_error
 from auditseal.cli.policy import app as policy
@@ -33,6 +33,8 @@ app.command("explain")(verify.explain)
 app.command("export")(transfer.export)
 app.command("import")(transfer.import_)
 app.command("sign-pending")(log.sign_pending)
+app.command("doctor")(doctor.doctor)
+app.command("guard")(guard.guard)
 app.command("demo")(command.demo)
 app.add_typer(keys.app, name="keys")
 app.add_typer(signers.app, name="signers")
