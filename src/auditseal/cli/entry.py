@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from auditseal.cli import doctor, guard, keys, log, settings, signers, transfer, verify
+from auditseal.cli import doctor, guard, keys, log, review, settings, signers, transfer, verify
 from auditseal.cli.demo import command
 from auditseal.cli.exits import Exit, exit_of_error
 from auditseal.cli.policy import app as policy
@@ -35,6 +35,7 @@ app.command("import")(transfer.import_)
 app.command("sign-pending")(log.sign_pending)
 app.command("doctor")(doctor.doctor)
 app.command("guard")(guard.guard)
+app.command("review")(review.review)
 app.command("demo")(command.demo)
 app.add_typer(keys.app, name="keys")
 app.add_typer(signers.app, name="signers")
