@@ -141,6 +141,11 @@ class Policy:
         """File and name, as far as there are any."""
         return " ".join(part for part in (self.source, self.name) if part) or str(self.kind)
 
+    def label_of(self, statement: Statement) -> str:
+        """Policy and statement, as a person finds them; the line only where there is a file."""
+        where = f" ({statement.place})" if self.source else ""
+        return f"{self.label}: {statement.label}{where}"
+
     @property
     def has_variables(self) -> bool:
         """Whether `${…}` is a variable in it."""
