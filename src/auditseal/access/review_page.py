@@ -43,6 +43,7 @@ pre { background: var(--ground); border: 1px solid var(--line); border-radius: 4
 @media print {
   body { max-width: none; padding: 0; font-size: 10pt; }
   h2, h3 { break-after: avoid; } tr, .sum div, .missing { break-inside: avoid; }
+  .narrow { width: 6.5rem; } .mid { width: 11rem; }
   thead { display: table-header-group; } pre, code { font-size: 8.5pt; } a { color: inherit; text-decoration: none; }
 }
 """
