@@ -6,14 +6,19 @@ raises those of `auditseal.errors`, with the cause attached.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from auditseal.core.algorithm import Algorithm
+from auditseal.core.algorithm import Algorithm, PublicKey
+from auditseal.core.caller import Caller
 from auditseal.core.chain import Head
+from auditseal.core.checkpoint import Checkpoint
 from auditseal.core.entry import Entry, StoredEntry, StoredSignature
 from auditseal.core.event import Draft, Micros
+from auditseal.core.note import NoteSignature
+from auditseal.core.stored_checkpoint import StoredCheckpoint
 
 Clock = Callable[[], Micros]
 """Microseconds since the epoch, UTC."""
@@ -71,6 +76,26 @@ class Signer(Protocol):
 
     def close(self) -> None:
         """Releases connections. Idempotent; a closed signer does not sign."""
+
+
+class NoteSigner(Signer, Protocol):
+    """A signer that signs checkpoints and cosignatures as well."""
+
+    @property
+    def public_key(self) -> PublicKey | None:
+        """Its public key; None for a MAC, and until `start` has learnt it."""
+
+    def sign_message(self, message: bytes) -> Signed:
+        """Signs a message of `auditseal.core.note_key.to_sign`, within the signer's own total deadline and retries.
+
+        Args:
+            message: for an algorithm that KMS signs RAW, the message itself, at most 4,096 bytes; else 32 bytes of a
+                SHA-256, which are not hashed again.
+
+        Raises:
+            InputError: the message has another length.
+            SignerError: as `sign`.
+        """
 
 
 class MacVerifier(Protocol):
@@ -245,6 +270,217 @@ class Store(Source, Protocol):
             which: the filter.
             limit: at most so many.
             after: the (stream, seq) of the last entry of the page before.
+        """
+
+
+@runtime_checkable
+class Exclusive(Protocol):
+    """A store by which several processes agree on who of them does a thing. Not every store can."""
+
+    def exclusively(self, what: str) -> AbstractContextManager[bool]:
+        """Holds a named lock while open; gives False, without waiting, where another process or thread holds it.
+
+        The lock goes with its process, however that ends.
+
+        Args:
+            what: 1 to 32 of `a-z -`.
+
+        Raises:
+            StoreError: whether it is held cannot be told.
+        """
+
+
+class Authenticator(Protocol):
+    """Knows callers by the credential they show. Safe to call from many threads."""
+
+    def authenticate(self, credential: str) -> Caller | None:
+        """Who calls; None where the credential is of another kind.
+
+        Args:
+            credential: what followed `Bearer`; never kept, logged or put into an error's text.
+
+        Raises:
+            UnauthenticatedError: of this kind, and not accepted: unknown, forged, expired, revoked.
+            StoreError: what it is checked against could not be had.
+        """
+
+
+class CheckpointSource(Protocol):
+    """What a `Source` may have besides: the checkpoints of its streams."""
+
+    def checkpoints(self, streams: Sequence[str] | None = None) -> Iterator[StoredCheckpoint]:
+        """All checkpoints of the streams (None: of all), each stream's in order of size, as they stand there.
+
+        Raises:
+            StoreError: the source cannot be read on.
+        """
+
+
+class RangeSource(Source, Protocol):
+    """What a `Source` may have besides: reading on from where a verification ended."""
+
+    def stream_names(self) -> list[str]:
+        """The names of all streams, in order."""
+
+    def walk_from(self, first_seqs: Mapping[str, int]) -> Iterator[StoredEntry]:
+        """The entries of these streams from a seq on, as `walk` gives them."""
+
+
+class CheckpointStore(Store, CheckpointSource, Protocol):
+    """What a `Store` may have besides: its streams' trees and checkpoints. As safe to share as the store.
+
+    Nodes are kept for levels 8, 16, 24 and so on, so that a tree takes a row for every 256 entries; leaves follow from
+    the entries. A node or a checkpoint is only ever inserted; the database itself refuses UPDATE and DELETE.
+    """
+
+    def entry_hashes(self, stream: str, first: int, end: int) -> list[bytes]:
+        """The hashes of the entries from seq `first` to before `end`, in order; fewer where there are fewer."""
+
+    def nodes(self, stream: str, level: int, first: int, end: int) -> list[bytes]:
+        """The kept nodes of a level from index `first` to before `end`, in order, up to the first that is missing."""
+
+    def count_nodes(self, stream: str, level: int) -> int:
+        """The index after the last kept node of a level; 0 without any."""
+
+    def add_nodes(self, stream: str, nodes: Sequence[tuple[int, int, bytes]]) -> None:
+        """Keeps nodes, each (level, index, hash), in one transaction. One that is there already is left as it is.
+
+        Raises:
+            StoreError: as `append`.
+        """
+
+    def announce(self, stream: str, draft_at: Callable[[int, int | None], Draft], clock: Clock) -> Entry:
+        """Appends the entry that announces a checkpoint, under the locks and with the durability of `append`.
+
+        No other writer's entry comes between what `draft_at` is told and the new entry, so that of two processes each
+        announces a checkpoint after the other's.
+
+        Args:
+            stream: whose checkpoint.
+            draft_at: called with the seq that the entry will have, and the seq of the entry of the same type before it
+                (None: there is none); gives the entry's draft. It may read from this store, not write.
+            clock: as `append`.
+
+        Raises:
+            StoreError: as `append`; also what `draft_at` raises, and nothing is appended.
+        """
+
+    def add_checkpoints(self, checkpoints: Sequence[StoredCheckpoint], *, settle: bool) -> None:
+        """Keeps checkpoints with their signatures in one transaction; one that is there already stays as it is.
+
+        Args:
+            checkpoints: of any streams.
+            settle: whether the entries under them need no signature of their own any more, so that they are not
+                `pending`.
+
+        Raises:
+            StoreError: as `append`.
+        """
+
+    def add_cosignatures(self, stream: str, size: int, signatures: Sequence[NoteSignature]) -> None:
+        """Adds signature lines to a checkpoint; those that it has already are not repeated.
+
+        Raises:
+            StoreError: as `append`.
+        """
+
+    def last_checkpoint(self, stream: str) -> StoredCheckpoint | None:
+        """The largest checkpoint of a stream; None without any."""
+
+    def checkpoint_over(self, stream: str, size: int) -> StoredCheckpoint | None:
+        """The smallest checkpoint of a stream that has this size or more; None without any."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Anchored:
+    """A checkpoint found where the log's operator cannot rewrite it.
+
+    Attributes:
+        note: the signed note, as it was kept.
+        time: when it was kept there, by that place's clock and not the log's; None where the place has no clock that
+            can be believed.
+        where: names the place for people, such as a file, an object's version or a commit.
+    """
+
+    note: bytes
+    time: Micros | None
+    where: str
+
+
+class Anchor(Protocol):
+    """A place where checkpoints are kept, out of the operator's reach."""
+
+    @property
+    def address(self) -> str:
+        """Where it is, without a password."""
+
+    def publish(self, note: bytes) -> Anchored:
+        """Keeps a signed checkpoint; durable when it returns. What is there already is found and not kept twice.
+
+        Raises:
+            InputError: no checkpoint.
+            StoreError: it could not be kept; `retryable` where another attempt may succeed.
+        """
+
+    def find(self, origin: str) -> list[Anchored]:
+        """What is kept of an origin, by size; what cannot be read or fails the place's own checks raises.
+
+        Raises:
+            RejectedError: something there is proven wrong, such as a time-stamp over other bytes.
+            StoreError: the place cannot be read.
+        """
+
+    def close(self) -> None:
+        """Releases what was opened. Idempotent."""
+
+
+class WitnessClient(Protocol):
+    """A witness, as a log asks it for cosignatures."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the witness policy."""
+
+    def add_checkpoint(self, body: bytes, *, timeout_s: float) -> bytes:
+        """Asks for a cosignature.
+
+        Args:
+            body: of an add-checkpoint request.
+            timeout_s: for the whole call.
+
+        Returns:
+            Signature lines.
+
+        Raises:
+            StaleError: the witness last cosigned another size.
+            RejectedError: the witness refuses the checkpoint; the text says why.
+            SignerError: no answer in time.
+        """
+
+
+class WitnessStore(Protocol):
+    """What a witness last cosigned, by origin. Safe to share between threads and processes."""
+
+    def last(self, origin: str) -> Checkpoint | None:
+        """The checkpoint that was last cosigned; None if none was.
+
+        Raises:
+            StoreError: the store failed.
+        """
+
+    def advance(self, origin: str, before: Checkpoint | None, after: Checkpoint) -> bool:
+        """Puts one checkpoint in the place of another, if that is still what was last cosigned; durable on return.
+
+        Args:
+            origin: of both.
+            before: what `last` gave.
+            after: the new one.
+
+        Returns:
+            Whether it did; if not, another call came first, and nothing was changed.
+
+        Raises:
+            StoreError: as `last`.
         """
 
 

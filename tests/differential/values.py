@@ -54,7 +54,9 @@ def _float(source: random.Random) -> float:
         return source.choice(_FLOATS)
     if kind < 0.5:
         return source.randrange(-(10**9), 10**9) / 10 ** source.randrange(12)
-    if kind < 0.6:
+    if kind < 0.7:
+        return source.uniform(-10, 10) * 10 ** source.randrange(-12, 24)
+    if kind < 0.8:
         return float(source.randrange(2**53, 2**70))
     while True:
         (number,) = struct.unpack("<d", source.randbytes(8))

@@ -9,7 +9,23 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from auditseal.cli import doctor, guard, keys, log, review, settings, signers, transfer, verify
+from auditseal.cli import (
+    anchor,
+    checkpoint,
+    doctor,
+    guard,
+    keys,
+    log,
+    prove,
+    review,
+    serve,
+    settings,
+    signers,
+    tokens,
+    transfer,
+    verify,
+    witness,
+)
 from auditseal.cli.demo import command
 from auditseal.cli.exits import Exit, exit_of_error
 from auditseal.cli.policy import app as policy
@@ -30,16 +46,22 @@ app.command("list")(log.list_entries)
 app.command("show")(log.show)
 app.command("verify")(verify.verify)
 app.command("explain")(verify.explain)
+app.command("prove")(prove.prove)
 app.command("export")(transfer.export)
 app.command("import")(transfer.import_)
 app.command("sign-pending")(log.sign_pending)
 app.command("doctor")(doctor.doctor)
 app.command("guard")(guard.guard)
 app.command("review")(review.review)
+app.command("serve")(serve.serve)
 app.command("demo")(command.demo)
+app.add_typer(checkpoint.app, name="checkpoint")
+app.add_typer(anchor.app, name="anchor")
+app.add_typer(witness.app, name="witness")
 app.add_typer(keys.app, name="keys")
 app.add_typer(signers.app, name="signers")
 app.add_typer(policy.app, name="policy")
+app.add_typer(tokens.app, name="tokens")
 app.add_typer(settings.app, name="config")
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from auditseal.cli.exits import exit_of_report
 from auditseal.cli.options import paint
+from auditseal.core import report_members as members
+from auditseal.core.grade import Grade
 from auditseal.core.report import Severity, Verdict
 
 if TYPE_CHECKING:
@@ -21,60 +23,17 @@ _DEVELOPMENT = "development key: proves little"
 
 
 def report_members(report: Report) -> dict[str, Any]:
-    """A report as JSON members."""
-    return {
-        "schema_version": 1,
-        "source": report.source,
-        "verdict": str(report.verdict),
-        "exit_code": int(exit_of_report(report)),
-        "checked": dict(report.checked),
-        "unreachable": report.unreachable,
-        "streams": [_stream_members(stream) for stream in report.streams],
-        "findings": [_finding_members(finding) for finding in report.findings],
-    }
-
-
-def _stream_members(stream: StreamSummary) -> dict[str, Any]:
-    return {
-        "stream": stream.stream,
-        "entries": stream.entries,
-        "signed": stream.signed,
-        "first_seq": stream.first_seq,
-        "last_seq": stream.last_seq,
-        "first_time": stream.first_time,
-        "last_time": stream.last_time,
-        "head": stream.head.hex(),
-        "signed_by": [
-            {
-                "signer": part.signer,
-                "algorithm": part.algorithm,
-                "first_seq": part.first_seq,
-                "last_seq": part.last_seq,
-                "development": part.development,
-            }
-            for part in stream.signed_by
-        ],
-    }
-
-
-def _finding_members(finding: Finding) -> dict[str, Any]:
-    return {
-        "code": str(finding.code),
-        "severity": str(finding.severity),
-        "stream": finding.stream,
-        "seq": finding.seq,
-        "last_seq": finding.last_seq,
-        "entry_id": finding.entry_id,
-        "expected": finding.expected,
-        "actual": finding.actual,
-        "message": finding.message,
-    }
+    """A report as JSON members, with the exit code it leads to."""
+    return members.report_members(report) | {"exit_code": int(exit_of_report(report))}
 
 
 def report_text(report: Report, signers: str) -> str:
     """A report for a person: what was asked, what is proven, what is not."""
     lines = [line for stream in report.streams for line in _stream_lines(stream)]
     lines.append(f"Verified against {signers}: {_checked(report)}")
+    if report.not_checked:
+        grades = ", ".join(f"{grade} {grade.name.lower()}" for grade in report.not_checked)
+        lines.append(f"Not checked: {grades}")
     if report.unreachable:
         lines.append(f"Not checked: {report.unreachable}")
     verdict = paint(report.verdict.upper(), _STYLES[report.verdict])
@@ -106,12 +65,26 @@ def _stream_lines(stream: StreamSummary) -> list[str]:
     width = max(map(len, names), default=0)
     shown = list(zip(names, stream.signed_by, strict=True))
     for name, part in shown[:_MOST_FINDINGS]:
-        mark = f"   {_DEVELOPMENT}" if part.development else ""
+        mark = "   by checkpoint" if part.by_checkpoint else ""
+        mark += f"   {_DEVELOPMENT}" if part.development else ""
         lines.append(f"  signed by   {name:<{width}}   {part.first_seq:,} to {part.last_seq:,}{mark}")
     if len(shown) > _MOST_FINDINGS:
         lines.append(f"  signed by   … and {len(shown) - _MOST_FINDINGS} more ranges")
     whole = stream.signed == stream.entries
-    lines.append(f"  proven      G1 signed, {'all' if whole else 'only'} {stream.signed:,} of {stream.entries:,}")
+    new = " that are new" if stream.resumed_at else ""
+    lines.append(f"  proven      G1 signed, {'all' if whole else 'only'} {stream.signed:,} of {stream.entries:,}{new}")
+    for grade in (Grade.COSIGNED, Grade.ANCHORED):
+        parts = [f"{each.first_seq:,} to {each.last_seq:,}" for each in stream.grades if each.grade is grade]
+        if parts:
+            lines.append(f"              {grade} {grade.name.lower()}, {', '.join(parts[:_MOST_FINDINGS])}")
+    for anchor in stream.anchors:
+        when = f"before {_minute(anchor.time)}" if anchor.time else "no time that can be believed"
+        lines.append(f"  anchored    0 to {anchor.size - 1:,}   {when}   {anchor.where}")
+    if stream.checkpoint:
+        due = f"; the next one is promised by {_minute(stream.next_by)}" if stream.next_by else ""
+        lines.append(f"  checkpoint  of size {stream.checkpoint:,}{due}")
+    if stream.resumed_at:
+        lines.append(f"  remembered  0 to {stream.resumed_at - 1:,}, proven before; --full verifies them again")
     return lines
 
 

@@ -28,13 +28,16 @@ def export(
     """Write a log's entries to a JSONL file that verifies by itself."""
     from auditseal.adapters.stores.jsonl import write_lines
     from auditseal.config import load_settings
+    from auditseal.service.audit import with_covers
     from auditseal.wiring.sources import check_export_path, log_address, open_store
 
     outputs = parse_outputs(output, ("text", "json"))
     check_export_path(to)
     store = open_store(log_address(load_settings({"log": log}).settings), read_only=True)
     try:
-        count = write_lines(to, store.walk(stream))
+        # The checkpoints of before, so that the entries read after them bear them out.
+        stream, checkpoints = with_covers(store, stream)
+        count = write_lines(to, store.walk(stream), checkpoints)
     finally:
         store.close()
     emit(

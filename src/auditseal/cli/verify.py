@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from auditseal.core.explain import Explanation
     from auditseal.core.registry import Registry
     from auditseal.core.report import Report
+    from auditseal.wiring.evidence import Evidence
 
 SourceArgument = Annotated[
     str | None, typer.Argument(metavar="ADDRESS", help="A log or an export. [AUDITSEAL_LOG, DATABASE_URL]")
@@ -44,12 +45,34 @@ def verify(
     ask_kms: Annotated[
         bool, typer.Option("--ask-kms", help="Let KMS verify the MACs of HMAC keys; all else is offline.")
     ] = False,
+    state: Annotated[
+        Path | None, typer.Option("--state", metavar="FILE", help="Remember what was proven, and hold the log to it.")
+    ] = None,
+    full: Annotated[bool, typer.Option("--full", help="With --state: verify all, not only what is new.")] = False,
+    anchor: Annotated[
+        list[str] | None, typer.Option("--anchor", metavar="ADDRESS", help="An anchor to hold it to; may be repeated.")
+    ] = None,
+    witness_policy: Annotated[
+        Path | None, typer.Option("--witness-policy", metavar="FILE", help="Ask for the cosignatures of this policy.")
+    ] = None,
+    require: Annotated[
+        str | None, typer.Option("--require", metavar="GRADE", help="Less than G1, G2, G3 or G4 is inconclusive.")
+    ] = None,
+    origin: Annotated[str | None, typer.Option("--origin", help="The log's origin, where it names none.")] = None,
+    as_of: Annotated[
+        str | None,
+        typer.Option("--as-of", metavar="TIME", help="The time for promises that are overdue. [now, for a log]"),
+    ] = None,
     output: OutputOption = None,
 ) -> int:
-    """Verify a log or an export, offline, and say what is proven and what is wrong."""
+    """Verify a log, an export or a proof, offline, and say what is proven and what is wrong."""
     from auditseal.cli.report import report_members, report_text
     from auditseal.config import load_settings
-    from auditseal.wiring.sources import log_address
+    from auditseal.core.event import instant, parse_time
+    from auditseal.core.grade import parse_grade
+    from auditseal.service.ids import now_micros
+    from auditseal.wiring.evidence import Evidence
+    from auditseal.wiring.sources import is_export, log_address
     from auditseal.wiring.verifying import registry_for
 
     outputs = parse_outputs(output, ("text", "json"))
@@ -58,7 +81,17 @@ def verify(
     settings = load_settings({"log": source, "signers": signers}).settings
     address = log_address(settings)
     path, registry = registry_for(settings, address)
-    report = _FORMATS[format_](address, registry, stream, ask_kms)
+    now = now_micros() if not is_export(address) else None
+    evidence = Evidence(
+        state=state,
+        full=full,
+        anchors=anchor or (),
+        witness_policy=witness_policy,
+        require=None if require is None else parse_grade(require),
+        origin=origin,
+        now=now if as_of is None else parse_time(instant(as_of)),
+    )
+    report = _FORMATS[format_](address, registry, stream, ask_kms, evidence)
     emit(
         outputs,
         {"text": lambda: report_text(report, str(path)), "json": lambda: json_text(report_members(report))},
@@ -66,9 +99,14 @@ def verify(
     return exit_of_report(report)
 
 
-def _verify_log(address: str, registry: Registry, streams: list[str] | None, ask_kms: bool) -> Report:
+def _verify_log(
+    address: str, registry: Registry, streams: list[str] | None, ask_kms: bool, evidence: Evidence
+) -> Report:
+    from auditseal.wiring.proofs import is_proof, verify_proof
     from auditseal.wiring.verifying import verify as verify_source
 
+    if is_proof(address):
+        return verify_proof(address, registry, evidence, ask_kms=ask_kms)
     progress = ProgressLine("verified")
     try:
         return verify_source(
@@ -76,6 +114,7 @@ def _verify_log(address: str, registry: Registry, streams: list[str] | None, ask
             registry,
             streams=streams,
             ask_kms=ask_kms,
+            evidence=evidence,
             processes=os.cpu_count() or 1,
             progress=progress,
         )
@@ -83,18 +122,20 @@ def _verify_log(address: str, registry: Registry, streams: list[str] | None, ask
         progress.clear()
 
 
-def _verify_agent_manager(address: str, registry: Registry, streams: list[str] | None, ask_kms: bool) -> Report:
+def _verify_agent_manager(
+    address: str, registry: Registry, streams: list[str] | None, ask_kms: bool, evidence: Evidence
+) -> Report:
     from auditseal.wiring.verifying import verify_agent_manager
 
     if streams:
         raise InputError("--stream has no meaning for --format agent-manager: its table is one chain")
+    if evidence.state or evidence.anchors or evidence.witness_policy or evidence.require:
+        raise InputError("--format agent-manager has no checkpoints: --state, --anchor, --require do not apply")
     return verify_agent_manager(Path(address), registry, ask_kms=ask_kms)
 
 
-_FORMATS: Final[dict[str, Callable[[str, Registry, list[str] | None, bool], Report]]] = {
-    "auditseal": _verify_log,
-    "agent-manager": _verify_agent_manager,
-}
+_Verify = Callable[[str, "Registry", "list[str] | None", bool, "Evidence"], "Report"]
+_FORMATS: Final[dict[str, _Verify]] = {"auditseal": _verify_log, "agent-manager": _verify_agent_manager}
 
 
 def explain(

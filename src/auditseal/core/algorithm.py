@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 DIGEST_BYTES = 32
 """Size of what is signed: a SHA-256 entry hash."""
+MAX_RAW_BYTES: Final = 4096
+"""The longest message that AWS KMS signs whole (MessageType RAW)."""
 
 
 class AlgorithmId(StrEnum):
@@ -129,6 +131,19 @@ def parse_algorithm(name: str) -> Algorithm:
     raise InputError(f"unknown signature algorithm {name[:40]!r}: use one of {known}")
 
 
+def check_message(algorithm: Algorithm, message: bytes) -> None:
+    """Returns if KMS takes a message of this length for the algorithm: a digest, or what it signs whole.
+
+    Raises:
+        InputError: it does not.
+    """
+    if algorithm.kms_message_type == "RAW":
+        if not 0 < len(message) <= MAX_RAW_BYTES:
+            raise InputError(f"{algorithm.id} signs 1 to {MAX_RAW_BYTES} bytes, not {len(message)}")
+    elif len(message) != DIGEST_BYTES:
+        raise InputError(f"{algorithm.id} signs a digest of {DIGEST_BYTES} bytes, not {len(message)}")
+
+
 def offline_rule(algorithm: Algorithm, key: PublicKey | bytes) -> Callable[[bytes, bytes], None]:
     """The check of one key under one algorithm, built once and called for each entry.
 
@@ -143,16 +158,33 @@ def offline_rule(algorithm: Algorithm, key: PublicKey | bytes) -> Callable[[byte
     Raises:
         InputError: the key is not of the algorithm's type.
     """
-    check = _library_check(algorithm.id, key)
-    if check is None:
-        raise InputError(f"a {key_kind(key)} key cannot serve {algorithm.id}")
+    check = message_rule(algorithm, key)
 
     def rule(signature: bytes, digest: bytes) -> None:
         if len(digest) != DIGEST_BYTES:
             # A stored hash can have been cut; some checks would take it for a message, others fail on it.
             raise SignatureInvalidError(f"{len(digest)} bytes are no hash, which has {DIGEST_BYTES}")
+        check(signature, digest)
+
+    return rule
+
+
+def message_rule(algorithm: Algorithm, key: PublicKey | bytes) -> Callable[[bytes, bytes], None]:
+    """The check of one key for what `check_message` lets it sign: for a checkpoint, not for an entry.
+
+    Returns:
+        A function of (signature, message) that returns None or raises SignatureInvalidError.
+
+    Raises:
+        InputError: the key is not of the algorithm's type.
+    """
+    check = _library_check(algorithm.id, key)
+    if check is None:
+        raise InputError(f"a {key_kind(key)} key cannot serve {algorithm.id}")
+
+    def rule(signature: bytes, message: bytes) -> None:
         try:
-            check(signature, digest)
+            check(signature, message)
         except InvalidSignature:
             raise SignatureInvalidError(f"the {algorithm.id} signature does not verify") from None
 

@@ -340,7 +340,8 @@ class Receipt:
         stream, seq, id, time: the entry's place.
         hash, prev_hash: 32 bytes; `prev_hash` is empty at seq 0.
         status: `signed`, or `pending` while the signature is due.
-        signer, algorithm, signature: of the first signature; None while pending.
+        signer, algorithm, signature: of the first signature; None while pending. Where a checkpoint covers the entry,
+            `signer` and `algorithm` are of the checkpoint, and there is no `signature`.
         development: whether a local key signed.
         repeated: whether the event was already in the log under this id.
     """

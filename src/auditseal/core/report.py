@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
+from auditseal.core.grade import Grade, GradeRange, Span, subtract
+from auditseal.core.remembered import Remembered
 from auditseal.errors import NotCheckedError, RejectedError
 
 
@@ -56,16 +58,29 @@ class Code(StrEnum):
     ROLLED_BACK = "rolled-back"
     SPLIT_VIEW = "split-view"
     OVERDUE = "overdue"
+    BAD_CHECKPOINT = "bad-checkpoint"
+    MISSING_CHECKPOINT = "missing-checkpoint"
+    MISDATED = "misdated"
+    NOT_COSIGNED = "not-cosigned"
+    NOT_ANCHORED = "not-anchored"
+    BELOW_GRADE = "below-grade"
     NOTHING_TO_CHECK = "nothing-to-check"
     NOT_COVERED = "not-covered"
+    BAD_PROOF = "bad-proof"
+    CONTINUES = "continues"
 
 
 _SEVERITIES: Final = {
     Code.UNSIGNED: Severity.GAP,
     Code.UNKNOWN_SIGNER: Severity.GAP,
     Code.OVERDUE: Severity.GAP,
+    Code.MISSING_CHECKPOINT: Severity.GAP,
+    Code.NOT_COSIGNED: Severity.GAP,
+    Code.NOT_ANCHORED: Severity.GAP,
+    Code.BELOW_GRADE: Severity.GAP,
     Code.NOTHING_TO_CHECK: Severity.GAP,
     Code.NOT_COVERED: Severity.NOTE,
+    Code.CONTINUES: Severity.NOTE,
 }
 
 
@@ -141,6 +156,42 @@ class Findings:
         self._last[key] = len(self._kept)
         self._kept.append(finding)
 
+    def narrow(self, code: Code, stream: str, proven: Sequence[Span]) -> None:
+        """Takes these seqs out of a stream's findings of a code, since something else proves them."""
+        kept: list[Finding] = []
+        for finding in self._kept:
+            if finding.code is not code or finding.stream != stream or finding.seq is None or finding.last_seq is None:
+                kept.append(finding)
+                continue
+            for first, end in subtract((finding.seq, finding.last_seq + 1), proven):
+                same = (first, end - 1) == (finding.seq, finding.last_seq)
+                part = replace(finding, seq=first, last_seq=end - 1, entry_id=None)
+                kept.append(finding if same else part)
+        self._kept = kept
+        self._last = {}
+
+    def first_unproven(self, stream: str) -> int | None:
+        """The lowest seq of a stream that a finding of weight is about; None without any."""
+        return min(
+            (
+                finding.seq
+                for finding in self._kept
+                if finding.stream == stream and finding.seq is not None and finding.severity is not Severity.NOTE
+            ),
+            default=None,
+        )
+
+    def spans(self, stream: str, severity: Severity) -> list[Span]:
+        """The seqs of a stream that findings of a severity are about."""
+        return [
+            (finding.seq, finding.last_seq + 1)
+            for finding in self._kept
+            if finding.stream == stream
+            and finding.severity is severity
+            and finding.seq is not None
+            and finding.last_seq is not None
+        ]
+
     @property
     def kept(self) -> Sequence[Finding]:
         """What was kept so far, in the order in which it was found."""
@@ -162,13 +213,33 @@ class Findings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedRange:
-    """A stretch of entries signed by one signer and verified; both ends are included."""
+    """A stretch of entries signed by one signer and verified; both ends are included.
+
+    Attributes:
+        by_checkpoint: whether the signature is that of a checkpoint over them.
+    """
 
     signer: str
     algorithm: str
     first_seq: int
     last_seq: int
     development: bool = False
+    by_checkpoint: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnchorSummary:
+    """An anchor that agrees with the stream: what it holds existed by then.
+
+    Attributes:
+        where: names the place for people.
+        size: the entries below this seq are under it.
+        time: RFC 3339, by the place's own clock; None where it has none that can be believed.
+    """
+
+    where: str
+    size: int
+    time: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,10 +248,15 @@ class StreamSummary:
 
     Attributes:
         entries: how many were read.
-        signed: how many have a signature that verifies, of a signer valid there.
+        signed: how many have a signature that verifies, of a signer valid there, or are under a checkpoint that does.
         first_seq, last_seq, first_time, last_time: the ends, as the entries claim them.
         head: the hash of the last entry; 32 bytes.
         signed_by: by range; entries without a good signature are in none.
+        resumed_at: the first seq that was read, where those before had been proven earlier; else 0.
+        checkpoint: the size of the largest checkpoint that verifies; 0 without any.
+        next_by: RFC 3339; when the log promised the next checkpoint at the latest; None without a promise.
+        grades: what is proven, by range; a grade that was not asked for or not checked has none.
+        anchors: those that agree, by size.
     """
 
     stream: str
@@ -192,6 +268,11 @@ class StreamSummary:
     last_time: str
     head: bytes
     signed_by: tuple[SignedRange, ...] = ()
+    resumed_at: int = 0
+    checkpoint: int = 0
+    next_by: str | None = None
+    grades: tuple[GradeRange, ...] = ()
+    anchors: tuple[AnchorSummary, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,6 +285,8 @@ class Report:
         findings: all of them, by place.
         checked: how many of each kind were checked, such as `entries` and `signatures`.
         unreachable: why a remote key could not be asked, so that some signatures were not checked; else None.
+        not_checked: the grades that nobody looked for in this verification.
+        remembered: by stream, what a verifier may remember after it; never shown.
     """
 
     source: str
@@ -211,6 +294,8 @@ class Report:
     findings: tuple[Finding, ...] = ()
     checked: Mapping[str, int] = field(default_factory=dict)
     unreachable: str | None = None
+    not_checked: tuple[Grade, ...] = ()
+    remembered: Mapping[str, Remembered] = field(default_factory=dict, repr=False)
 
     @property
     def verdict(self) -> Verdict:
@@ -218,7 +303,10 @@ class Report:
         severities = {finding.severity for finding in self.findings}
         if Severity.ERROR in severities:
             return Verdict.INVALID
-        if Severity.GAP in severities or self.unreachable or not self.checked.get("entries"):
+        # Where nothing is new since the last time, the entry that stood last then was compared; and a consistency
+        # proof has checkpoints alone.
+        something = any(self.checked.get(kind) for kind in ("entries", "remembered", "checkpoints"))
+        if Severity.GAP in severities or self.unreachable or not something:
             return Verdict.INCONCLUSIVE
         return Verdict.VALID
 

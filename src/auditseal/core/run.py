@@ -53,6 +53,30 @@ class ChainFold:
         self.entries = 0
         self._runs: list[_Run] = []
 
+    @classmethod
+    def resume(cls, stream: str, *, size: int, head: bytes, time: str) -> ChainFold:
+        """A fold that takes so many entries for proven; they are not counted.
+
+        Args:
+            stream: its name.
+            size: how many, from the first.
+            head: the hash of the last of them.
+            time: which that one claims.
+        """
+        fold = cls(stream)
+        whole = _Run(
+            first=0,
+            last=size - 1,
+            openings={NO_HASH},
+            tips={head},
+            followed=set(),
+            first_time=time,
+            last_time=time,
+            timed=size - 1,
+        )
+        fold._runs.append(whole)
+        return fold
+
     def add(self, seq: int, prev_hash: bytes, hash_: bytes, time: str, entry_id: str | None = None) -> list[Finding]:
         """Takes one entry, in any order; entries in order of seq cost the least.
 

@@ -14,7 +14,9 @@ For each entry, from what is stored and nothing else:
 
 and at the end:
 
-6. something was checked (`nothing-to-check`).
+6. checkpoints, witnesses, anchors and the verifier's memory agree with the entries (`auditseal.core.evidence`); an
+   entry under a checkpoint that verifies needs no signature of its own;
+7. something was checked (`nothing-to-check`).
 
 A `Segment` takes any run of entries through steps 1 to 5 on its own, in any thread, process or place, and joins with
 the segments beside it; the joined whole gives the report. The caller's part is reading, scheduling and, for keys that
@@ -25,27 +27,31 @@ Source: `docs/spec/verification.md`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 import orjson
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from auditseal.core.algorithm import AlgorithmId
 from auditseal.core.canonical import is_canonical
 from auditseal.core.chain import entry_hash
 from auditseal.core.event import Body, body_from
+from auditseal.core.evidence import OWN_TYPES, Checkpoints, Outside, note_own, prove
+from auditseal.core.grade import Grade
+from auditseal.core.log_keys import LogKeys
 from auditseal.core.report import Code, Finding, Findings, Report, SignedRange, StreamSummary
 from auditseal.core.run import ChainFold
+from auditseal.core.tree_part import TreePart
 from auditseal.errors import InputError, SignatureInvalidError, SignerError, SignerNotAllowedError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from auditseal.core.entry import StoredEntry, StoredSignature
     from auditseal.core.registry import RegisteredSigner, Registry
+    from auditseal.core.remembered import Remembered
 
+Sizes = Mapping[str, frozenset[int]]
 Rule = Callable[[bytes, bytes], None]
 """(signature, digest) -> None; raises SignatureInvalidError, or SignerError where a remote key was not to be asked."""
 
@@ -80,8 +86,15 @@ class Checked(NamedTuple):
 class Segment:
     """The verification of a run of entries, of one stream or several. It is fed, joined, and asked for the report."""
 
-    def __init__(self, trust: Trust) -> None:
+    def __init__(self, trust: Trust, sizes: Sizes | None = None) -> None:
+        """Begins.
+
+        Args:
+            trust: what is believed.
+            sizes: by stream, at which sizes its tree will be asked for.
+        """
         self._trust: Trust | None = trust
+        self._sizes = sizes or {}
         self._findings = Findings()
         self._streams: dict[str, _StreamPart] = {}
         self._signatures = 0
@@ -94,12 +107,15 @@ class Segment:
             return
         part = self._streams.get(entry.stream)
         if part is None:
-            part = self._streams[entry.stream] = _StreamPart(entry.stream)
+            part = self._begin(entry.stream)
         body, found = check_body(entry)
         time = body.time if body else ""
         found += part.fold.add(entry.seq, entry.prev_hash, entry.hash, time, body.id if body else None)
         signer = self._check_signatures(entry, time, found)
         part.count(entry.seq, time, signer)
+        part.tree.add(entry.seq, entry.hash, time)
+        if body is not None and body.type in OWN_TYPES:
+            note_own(part.tree, entry.seq, body)
         for finding in found:
             self._findings.add(finding)
 
@@ -117,15 +133,41 @@ class Segment:
         self._signatures += following._signatures
         self._unreachable = self._unreachable or following._unreachable
 
+    def recall(self, stream: str, known: Remembered) -> None:
+        """Begins a stream where an earlier verification of it ended; only what follows will be added."""
+        part = self._begin(stream)
+        part.fold = ChainFold.resume(stream, size=known.size, head=known.head, time=known.time)
+
+    def sizes(self) -> dict[str, int]:
+        """By stream, how far it was read."""
+        return {name: part.fold.last_seq + 1 for name, part in self._streams.items()}
+
     def closed(self) -> Self:
         """This segment without what it trusts and holds open, ready to be sent elsewhere; it takes no more entries."""
         for part in self._streams.values():
             part.close_range()
+            part.tree.close()
         self._trust = None
         return self
 
-    def report(self, source: str, *, expected_streams: Sequence[str] = ()) -> Report:
-        """The report, with step 6, when all is joined; each expected stream that had no entries is named."""
+    def report(
+        self,
+        source: str,
+        *,
+        expected_streams: Sequence[str] = (),
+        checkpoints: Checkpoints | None = None,
+        outside: Outside | None = None,
+    ) -> Report:
+        """The report, with steps 6 and 7, when all is joined.
+
+        Args:
+            source: the address, without a password.
+            expected_streams: which must have entries; one that has none is named.
+            checkpoints: by stream, as they stand in the source.
+            outside: what else the log is held against.
+        """
+        assert self._trust is not None
+        outside = outside or Outside()
         for part in self._streams.values():
             for finding in part.fold.finish():
                 self._findings.add(finding)
@@ -134,7 +176,15 @@ class Segment:
             self._findings.add(
                 Finding(code=Code.NOTHING_TO_CHECK, stream=name, message="no entries were read, so nothing is proven")
             )
-        streams = tuple(part.summary() for _, part in sorted(self._streams.items()))
+        proven = prove(
+            LogKeys(self._trust.registry, self._trust.mac_rules),
+            outside,
+            findings=self._findings,
+            walked=[(part.summary(), part.tree) for part in self._streams.values()],
+            checkpoints=checkpoints or {},
+        )
+        streams = tuple(proven.streams)
+        asked = {Grade.COSIGNED: outside.policy, Grade.RECONCILED: None, Grade.ANCHORED: outside.anchors}
         return Report(
             source=source,
             streams=streams,
@@ -143,9 +193,17 @@ class Segment:
                 "streams": len(streams),
                 "entries": sum(stream.entries for stream in streams),
                 "signatures": self._signatures,
+                **({"checkpoints": proven.checkpoints} if proven.checkpoints else {}),
+                **({"remembered": len(outside.resumed)} if outside.resumed else {}),
             },
-            unreachable=self._unreachable,
+            unreachable=self._unreachable or proven.unreachable,
+            not_checked=tuple(grade for grade, by in asked.items() if by is None),
+            remembered=proven.remembered,
         )
+
+    def _begin(self, stream: str) -> _StreamPart:
+        part = self._streams[stream] = _StreamPart(stream, self._sizes.get(stream, frozenset()))
+        return part
 
     def _check_signatures(self, entry: StoredEntry, time: str, found: list[Finding]) -> RegisteredSigner | None:
         """Step 5; adds to `found`, and gives the signer of the first signature that verifies."""
@@ -179,8 +237,9 @@ _CHECKED_AND_FALSE: Final = frozenset({Code.BAD_SIGNATURE, Code.SIGNER_NOT_VALID
 class _StreamPart:
     """What a segment remembers of one stream: the ends of its runs and of its signed ranges."""
 
-    def __init__(self, stream: str) -> None:
+    def __init__(self, stream: str, sizes: frozenset[int]) -> None:
         self.fold = ChainFold(stream)
+        self.tree = TreePart(sizes)
         self._signed = 0
         self._first_time = ""
         self._last_time = ""
@@ -212,6 +271,7 @@ class _StreamPart:
         self._last_time = following._last_time or self._last_time
         for range_ in following._ranges:
             self._add_range(range_)
+        self.tree.join(following.tree)
         return self.fold.merge(following.fold)
 
     def summary(self) -> StreamSummary:
@@ -384,8 +444,7 @@ def _malformation(signature: StoredSignature, signer: RegisteredSigner) -> str |
         return f"{len(signature.signature)} bytes, and a signature by {signer.signer_id} has {length}"
     if algorithm.id is AlgorithmId.ECDSA_P256_SHA256:
         try:
-            if encode_dss_signature(*decode_dss_signature(signature.signature)) != signature.signature:
-                return "not the one DER form of an ECDSA signature"
+            decode_dss_signature(signature.signature)  # strict: nothing but the one DER form
         except ValueError:
             return "not the DER form of an ECDSA signature"
     return None

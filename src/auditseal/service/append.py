@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from auditseal.core.event import Event, Limits, Receipt, make_draft
+from auditseal.core.event import RESERVED_TYPES, Event, Limits, Receipt, make_draft
 from auditseal.errors import (
     AuditSealError,
     BacklogFullError,
@@ -28,17 +28,20 @@ from auditseal.service.group import GroupCommit
 from auditseal.service.ids import new_id, now_micros
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Future
 
     from auditseal.core.entry import Entry, StoredEntry, StoredSignature
     from auditseal.core.event import Ack, Draft
-    from auditseal.ports import Appended, Clock, Store
+    from auditseal.ports import Appended, Clock, Signer, Store
+    from auditseal.service.checkpoint_loop import CheckpointLoop
     from auditseal.service.seal import Resealer, Sealed, Sealer
 
 CHUNK: Final = 500
 """How many events of a bulk share one transaction."""
 _RECOUNT_S: Final = 2.0
+_CHUNKS_UNDER_CHECKPOINT: Final = 64
+"""How many chunks may wait for one checkpoint: enough to go on chaining while it is signed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +79,7 @@ class Appender:
         sealer: Sealer | None,
         *,
         resealer: Resealer | None = None,
+        checkpoints: CheckpointLoop | None = None,
         policy: SigningPolicy | None = None,
         limits: Limits | None = None,
         clock: Clock = now_micros,
@@ -85,8 +89,10 @@ class Appender:
 
         Args:
             store: where to.
-            sealer: what signs; None for a log that is measured without signatures: only `ack="durable"` then.
+            sealer: what signs each entry; None where checkpoints cover them, and, without these either, for a log that
+                is measured without signatures: only `ack="durable"` then.
             resealer: woken when something stays pending.
+            checkpoints: told of what is appended; without a sealer, what a signed acknowledgement waits for.
             policy: what to do while the signer is down.
             limits: what a body may measure.
             clock: microseconds since the epoch.
@@ -95,6 +101,8 @@ class Appender:
         self._store = store
         self._sealer = sealer
         self._resealer = resealer
+        self._checkpoints = checkpoints
+        self._covering = checkpoints if sealer is None else None
         self._policy = policy or SigningPolicy()
         self._limits = limits or Limits()
         self._clock = clock
@@ -157,14 +165,22 @@ class Appender:
     def _run(self, drafts: Iterable[Draft | InputError], ack: Ack) -> Iterator[list[Outcome]]:
         if ack not in ("signed", "durable"):
             raise InputError(f"ack is {str(ack)[:20]!r}: use signed or durable")
-        if ack == "signed" and self._sealer is None:
+        if ack == "signed" and self._signer is None:
             raise InputError("this log was opened without a signer: append with ack=durable, or configure one")
         source = iter(drafts)
         in_flight: deque[_Chunk] = deque()
         most_in_flight = 2 + (self._sealer.signer.concurrency * 2 // CHUNK if self._sealer else 0)
+        if self._covering is not None:
+            most_in_flight = _CHUNKS_UNDER_CHECKPOINT
         try:
             while chunk := list(islice(source, CHUNK)):
-                in_flight.append(self._chain(chunk, ack))
+                try:
+                    in_flight.append(self._chain(chunk, ack))
+                except AuditSealError:
+                    # What is in the log already is told before what keeps the rest out.
+                    while in_flight:
+                        yield self._finish(in_flight.popleft(), ack)
+                    raise
                 if len(in_flight) >= most_in_flight:
                     yield self._finish(in_flight.popleft(), ack)
             while in_flight:
@@ -173,7 +189,21 @@ class Appender:
             while in_flight:
                 self._finish(in_flight.popleft(), ack)
 
+    @property
+    def _signer(self) -> Signer | None:
+        if self._sealer is not None:
+            return self._sealer.signer
+        return self._covering.checkpointer.signer if self._covering is not None else None
+
+    @property
+    def _outage(self) -> SignerError | None:
+        if self._sealer is not None:
+            return self._sealer.outage
+        return self._covering.outage if self._covering is not None else None
+
     def _draft(self, event: Event) -> Draft:
+        if str(event.type).startswith(RESERVED_TYPES):
+            raise InputError(f"types that begin with {RESERVED_TYPES} are the log's own: give the event another")
         return make_draft(event, new_id=self._make_id(), limits=self._limits)
 
     def _try_draft(self, event: Event | InputError) -> Draft | InputError:
@@ -186,7 +216,8 @@ class Appender:
 
     def _chain(self, asked: Sequence[Draft | InputError], ack: Ack) -> _Chunk:
         drafts = [draft for draft in asked if not isinstance(draft, InputError)]
-        if self._sealer is not None and self._policy.on_failure == "refuse":
+        down = self._sealer is not None or self._outage is not None
+        if down and self._policy.on_failure == "refuse":
             self._backlog.check(len(drafts), self._policy.backlog_limit)
         appended = iter(self._chaining.submit(drafts) if drafts else ())
         outcomes: list[Appended | AuditSealError] = []
@@ -204,11 +235,15 @@ class Appender:
             outcomes.append(outcome)
             if outcome.found is None or not outcome.found.signatures:
                 due[entry.stream, entry.seq] = entry
+        signing = list(due.values())
+        if self._checkpoints is not None:
+            self._checkpoints.appended(signing)
+        if ack == "signed" and self._covering is not None:
+            return _Chunk(outcomes, signing, [])
         if self._sealer is None or ack == "durable":
             self._backlog.grew(len(due))
             self._wake()
             return _Chunk(outcomes, [], [])
-        signing = list(due.values())
         return _Chunk(outcomes, signing, self._sealer.begin(signing))
 
     def _finish(self, chunk: _Chunk, ack: Ack) -> list[Outcome]:
@@ -220,9 +255,10 @@ class Appender:
             if len(signed) < len(chunk.signing):
                 self._backlog.grew(len(chunk.signing) - len(signed))
                 self._wake()
-        development = self._sealer is not None and self._sealer.signer.development
+        covered = self._covering.wait(chunk.signing) if self._covering is not None and chunk.signing else {}
+        signer = self._signer
         return [
-            outcome if isinstance(outcome, AuditSealError) else _receipt(outcome, signed, development=development)
+            outcome if isinstance(outcome, AuditSealError) else _receipt(outcome, signed, covered, signer)
             for outcome in chunk.outcomes
         ]
 
@@ -232,9 +268,9 @@ class Appender:
 
     def _refuse_pending(self, receipts: Sequence[Receipt], ack: Ack) -> None:
         pending = [receipt for receipt in receipts if receipt.status == "pending"]
-        if ack == "durable" or not pending or self._policy.on_failure == "queue" or self._sealer is None:
+        if ack == "durable" or not pending or self._policy.on_failure == "queue" or self._signer is None:
             return
-        cause = self._sealer.outage or SignerError("the signer did not answer", reason="unknown", retryable=True)
+        cause = self._outage or SignerError("the signer did not answer", reason="unknown", retryable=True)
         first = pending[0]
         what = f"{first.stream} #{first.seq}" + (f" and {len(pending) - 1} more" if len(pending) > 1 else "")
         raise SignaturePendingError(
@@ -277,7 +313,12 @@ def _conflict(draft: Draft) -> ConflictError:
     return ConflictError(f"the id {draft.id} stands in {draft.stream} for another event: give this one its own id")
 
 
-def _receipt(outcome: Appended, signed: dict[tuple[str, int], StoredSignature], *, development: bool) -> Receipt:
+def _receipt(
+    outcome: Appended,
+    signed: dict[tuple[str, int], StoredSignature],
+    covered: Mapping[str, int],
+    signer: Signer | None,
+) -> Receipt:
     entry = outcome.new or outcome.found
     assert entry is not None
     if outcome.found is not None and outcome.found.signatures:
@@ -285,6 +326,8 @@ def _receipt(outcome: Appended, signed: dict[tuple[str, int], StoredSignature], 
     else:
         signature = signed.get((entry.stream, entry.seq))
     named = outcome.found.columns if outcome.found is not None else outcome.new
+    coverer = signer if signature is None and entry.seq < covered.get(entry.stream, 0) else None
+    is_signed = signature is not None or coverer is not None
     return Receipt(
         stream=entry.stream,
         seq=entry.seq,
@@ -292,10 +335,14 @@ def _receipt(outcome: Appended, signed: dict[tuple[str, int], StoredSignature], 
         time=str(named.time if named else ""),
         hash=entry.hash,
         prev_hash=entry.prev_hash,
-        status="signed" if signature is not None else "pending",
-        signer=signature.signer if signature is not None else None,
-        algorithm=signature.algorithm if signature is not None else None,
+        status="signed" if is_signed else "pending",
+        signer=signature.signer if signature is not None else coverer.signer_id if coverer is not None else None,
+        algorithm=signature.algorithm
+        if signature is not None
+        else str(coverer.algorithm.id)
+        if coverer is not None
+        else None,
         signature=signature.signature if signature is not None else None,
-        development=development and signature is not None,
+        development=signer is not None and signer.development and is_signed,
         repeated=outcome.found is not None,
     )

@@ -13,20 +13,24 @@ import multiprocessing
 from collections import deque
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from auditseal.core.algorithm import AlgorithmId
+from auditseal.core.evidence import Outside
+from auditseal.core.heads import HEADS_STREAM
 from auditseal.core.registry import Registry
 from auditseal.core.verify import Segment, Trust
 from auditseal.ports import PartedSource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from auditseal.core.entry import StoredEntry
+    from auditseal.core.remembered import Remembered
     from auditseal.core.report import Report
-    from auditseal.core.verify import Rule
-    from auditseal.ports import MacVerifier, Part, Progress, Source
+    from auditseal.core.stored_checkpoint import StoredCheckpoint
+    from auditseal.core.verify import Rule, Sizes
+    from auditseal.ports import CheckpointSource, MacVerifier, Part, Progress, RangeSource, Source
 
 _SEGMENT: Final = 512
 _REMOTE_SEGMENT: Final = 16
@@ -43,6 +47,7 @@ def audit(
     *,
     streams: Sequence[str] | None = None,
     mac_verifier: MacVerifier | None = None,
+    outside: Outside | None = None,
     reopen: Callable[[], Source] | None = None,
     processes: int = 1,
     progress: Progress | None = None,
@@ -54,6 +59,7 @@ def audit(
         registry: the accepted signers.
         streams: only these; each must have entries.
         mac_verifier: checks signers whose key is an HMAC key in a KMS; None leaves them unchecked.
+        outside: what else the log is held against. Of the streams that it says are resumed, only what is new is read.
         reopen: opens the source once more, in another process; a function that can be pickled.
         processes: how many verify a large source that can be read in parts; 1 is this one.
         progress: told how far the walk is.
@@ -62,26 +68,98 @@ def audit(
         StoreError: the source cannot be read on.
     """
     trust = trust_in(registry, mac_verifier)
+    outside = outside or Outside()
+    sizes = outside.sizes()
+    streams_asked = streams
+    streams, checkpoints = with_covers(source, streams)
     total = source.count(streams) if progress or processes > 1 else None
     segments: Iterator[tuple[Segment, int]]
-    if trust.mac_rules:
-        segments = _in_threads(source, streams, trust)
+    whole = Segment(trust, sizes)
+    if outside.resumed:
+        for name in outside.resumed:
+            whole.recall(name, outside.remembered[name])
+        segments = (_verify(part, trust, sizes) for part in _chunks(_walk_on(source, streams, outside), _SEGMENT))
+    elif trust.mac_rules:
+        segments = _in_threads(source, streams, trust, sizes)
     elif processes > 1 and reopen and (total or 0) >= _WORTH_PROCESSES and isinstance(source, PartedSource):
-        segments = _in_processes(source, streams, registry, reopen, processes)
+        segments = _in_processes(source, streams, (reopen, registry.to_json_bytes(), sizes), processes)
     else:
-        segments = (_verify(part, trust) for part in _chunks(source.walk(streams), _SEGMENT))
-    whole = Segment(trust)
+        segments = (_verify(part, trust, sizes) for part in _chunks(source.walk(streams), _SEGMENT))
     done = 0
     for segment, entries in segments:
         whole.join(segment)
         done += entries
         if progress:
             progress(done, total)
-    return whole.report(source.address, expected_streams=streams or ())
+    return whole.report(
+        source.address,
+        expected_streams=streams_asked or (),
+        checkpoints=_with_newer(source, streams, checkpoints, whole.sizes()),
+        outside=outside,
+    )
 
 
-def _verify(entries: Iterable[StoredEntry], trust: Trust) -> tuple[Segment, int]:
-    segment = Segment(trust)
+def with_covers(source: Source, streams: Sequence[str] | None) -> tuple[list[str] | None, list[StoredCheckpoint]]:
+    """(the streams to read, their checkpoints): with the stream that covers checkpoints, where one is covered.
+
+    Raises:
+        StoreError: the source cannot be read on.
+    """
+    checkpoints = _checkpoints(source, streams)
+    if streams is None:
+        return None, checkpoints
+    if all(each.cover is None for each in checkpoints) or HEADS_STREAM in streams:
+        return list(streams), checkpoints
+    names = [*streams, HEADS_STREAM]
+    return names, _checkpoints(source, names)
+
+
+def resumable(source: Source, remembered: Mapping[str, Remembered]) -> frozenset[str]:
+    """The streams of which only what is new need be read: their last proven entry stands where it stood.
+
+    Raises:
+        StoreError: the source cannot be read on.
+    """
+    if not hasattr(source, "walk_from"):
+        return frozenset()
+    resumed = set()
+    for stream, known in remembered.items():
+        last = next(cast("RangeSource", source).walk_from({stream: known.size - 1}), None)
+        if last is not None and last.seq == known.size - 1 and last.hash == known.head:
+            resumed.add(stream)
+    return frozenset(resumed)
+
+
+def _walk_on(source: Source, streams: Sequence[str] | None, outside: Outside) -> Iterator[StoredEntry]:
+    ranged = cast("RangeSource", source)
+    names = ranged.stream_names() if streams is None else streams
+    return ranged.walk_from({name: outside.remembered[name].size if name in outside.resumed else 0 for name in names})
+
+
+def _checkpoints(source: Source, streams: Sequence[str] | None) -> list[StoredCheckpoint]:
+    if not hasattr(source, "checkpoints"):
+        return []
+    return list(cast("CheckpointSource", source).checkpoints(streams))
+
+
+def _with_newer(
+    source: Source, streams: Sequence[str] | None, before: Sequence[StoredCheckpoint], sizes: Mapping[str, int]
+) -> dict[str, list[StoredCheckpoint]]:
+    """The checkpoints from before the walk, which it must bear out, and those made while it read, as far as it read."""
+    known = {(each.stream, each.size) for each in before}
+    newer = [
+        each
+        for each in _checkpoints(source, streams)
+        if (each.stream, each.size) not in known and each.size <= sizes.get(each.stream, 0)
+    ]
+    by_stream: dict[str, list[StoredCheckpoint]] = {}
+    for each in (*before, *newer):
+        by_stream.setdefault(each.stream, []).append(each)
+    return by_stream
+
+
+def _verify(entries: Iterable[StoredEntry], trust: Trust, sizes: Sizes) -> tuple[Segment, int]:
+    segment = Segment(trust, sizes)
     count = 0
     for entry in entries:
         segment.add(entry)
@@ -89,22 +167,22 @@ def _verify(entries: Iterable[StoredEntry], trust: Trust) -> tuple[Segment, int]
     return segment, count
 
 
-def _in_threads(source: Source, streams: Sequence[str] | None, trust: Trust) -> Iterator[tuple[Segment, int]]:
+def _in_threads(
+    source: Source, streams: Sequence[str] | None, trust: Trust, sizes: Sizes
+) -> Iterator[tuple[Segment, int]]:
     parts = _chunks(source.walk(streams), _REMOTE_SEGMENT)
     with ThreadPoolExecutor(_REMOTE_THREADS, "auditseal-verify") as pool:
-        yield from _in_order(pool, (partial(_verify, part, trust) for part in parts), 2 * _REMOTE_THREADS)
+        yield from _in_order(pool, (partial(_verify, part, trust, sizes) for part in parts), 2 * _REMOTE_THREADS)
 
 
 def _in_processes(
     source: PartedSource,
     streams: Sequence[str] | None,
-    registry: Registry,
-    reopen: Callable[[], Source],
+    start: tuple[Callable[[], Source], bytes, Sizes],
     processes: int,
 ) -> Iterator[tuple[Segment, int]]:
     # Spawned, since a fork would copy whatever locks and connections the threads of this process hold.
     context = multiprocessing.get_context("spawn")
-    start = (reopen, registry.to_json_bytes())
     with ProcessPoolExecutor(processes, context, initializer=_Worker.start, initargs=start) as pool:
         parts = source.parts(streams, _FOR_PROCESSES)
         yield from _in_order(pool, (partial(_Worker.verify, part) for part in parts), 2 * processes)
@@ -131,17 +209,19 @@ class _Worker:
 
     source: PartedSource
     trust: Trust
+    sizes: Sizes
 
     @classmethod
-    def start(cls, reopen: Callable[[], Source], registry: bytes) -> None:
+    def start(cls, reopen: Callable[[], Source], registry: bytes, sizes: Sizes) -> None:
         source = reopen()
         assert isinstance(source, PartedSource)
         cls.source = source
         cls.trust = Trust(registry=Registry.parse(registry))
+        cls.sizes = sizes
 
     @classmethod
     def verify(cls, part: Part) -> tuple[Segment, int]:
-        segment, count = _verify(cls.source.read_part(part), cls.trust)
+        segment, count = _verify(cls.source.read_part(part), cls.trust, cls.sizes)
         return segment.closed(), count
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from auditseal.core.event import Event
 from auditseal.errors import ConfigError
 from auditseal.ports import EntryFilter
+from auditseal.service.seal import Backlog
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -19,25 +20,36 @@ if TYPE_CHECKING:
     from auditseal.errors import InputError, SignerError
     from auditseal.ports import Signer, Store
     from auditseal.service.append import Appender, Outcome
-    from auditseal.service.seal import Backlog, Resealer, Sealer
+    from auditseal.service.checkpoint import Checkpointer
+    from auditseal.service.checkpoint_loop import CheckpointLoop
+    from auditseal.service.seal import Resealer, Sealer
 
 
 class Log:
     """An open log. Safe to use from many threads; close it, or use it in a `with` statement."""
 
     def __init__(
-        self, store: Store, appender: Appender, *, sealer: Sealer | None = None, resealer: Resealer | None = None
+        self,
+        store: Store,
+        appender: Appender,
+        *,
+        sealer: Sealer | None = None,
+        resealer: Resealer | None = None,
+        checkpoints: CheckpointLoop | None = None,
     ) -> None:
         """Joins the parts; `auditseal.open_log` is the usual way here."""
         self.store = store
         self._appender = appender
         self._sealer = sealer
         self._resealer = resealer
+        self._checkpoints = checkpoints
 
     @property
     def signer(self) -> Signer | None:
         """What signs; None for a log that was opened without a signer."""
-        return self._sealer.signer if self._sealer is not None else None
+        if self._sealer is not None:
+            return self._sealer.signer
+        return self._checkpoints.checkpointer.signer if self._checkpoints is not None else None
 
     def append(
         self,
@@ -117,20 +129,34 @@ class Log:
     @property
     def outage(self) -> SignerError | None:
         """Why the signer is held to be down, while it is."""
-        return self._sealer.outage if self._sealer is not None else None
+        if self._sealer is not None and self._sealer.outage is not None:
+            return self._sealer.outage
+        return self._checkpoints.outage if self._checkpoints is not None else None
 
     def sign_pending(self) -> Backlog:
-        """Signs what waits for a signature.
+        """Signs what waits for a signature: each entry, or in a log of checkpoints all by a new one.
 
         Raises:
             ConfigError: the log was opened without a signer.
+            SignerError, StoreError, PolicyNotMetError: in a log of checkpoints, none could be made.
         """
+        if self._sealer is None and self._checkpoints is not None:
+            return self._cover_pending(self._checkpoints.checkpointer)
         if self._sealer is None:
             raise ConfigError("no signer is configured: set AUDIT_SIGNING_KMS_KEY_ID and AUDIT_SIGNER_KID")
         return self._sealer.sign_pending()
 
+    def _cover_pending(self, checkpointer: Checkpointer) -> Backlog:
+        due = checkpointer.due()
+        if due:
+            checkpointer.create(list(due))
+        return Backlog(signed=sum(due.values()), left=self.store.count_pending())
+
     def close(self) -> None:
-        """Waits for signatures in flight and releases everything. Idempotent."""
+        """Waits for signatures in flight, makes the last checkpoint and releases everything. Idempotent."""
+        if self._checkpoints is not None:
+            self._checkpoints.close()
+            self._checkpoints.checkpointer.close()
         if self._resealer is not None:
             self._resealer.close()
         if self._sealer is not None:

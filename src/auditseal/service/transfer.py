@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from auditseal.core.chain import NO_HASH, Head, entry_hash
+from auditseal.core.checkpoint import log_origin_of, parse_checkpoint
 from auditseal.core.entry import Entry
 from auditseal.core.event import EntryHash, check_stream
 from auditseal.core.verify import check_body
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from auditseal.core.entry import StoredEntry
-    from auditseal.ports import Progress, Source, Store
+    from auditseal.ports import CheckpointSource, CheckpointStore, Progress, Source, Store
 
 _PART: Final = 500
 
@@ -53,7 +54,28 @@ def import_entries(source: Source, store: Store, *, progress: Progress | None = 
             added[entry.stream] = added.get(entry.stream, 0) + 1
         if progress:
             progress(sum(added.values()), None)
+    _import_checkpoints(source, store)
     return added
+
+
+def _import_checkpoints(source: Source, store: Store) -> None:
+    """Carries checkpoints over as they are, so far as the store has their entries."""
+    if not hasattr(source, "checkpoints") or not hasattr(store, "add_checkpoints"):
+        return
+    kept = cast("CheckpointStore", store)
+    sizes: dict[str, int] = {head.stream: head.seq + 1 for head in store.streams()}
+    checkpoints = []
+    for checkpoint in cast("CheckpointSource", source).checkpoints():
+        if checkpoint.malformed is not None:
+            raise InputError(checkpoint.malformed)
+        text = parse_checkpoint(checkpoint.text)
+        log_origin_of(text.origin, checkpoint.stream)
+        if text.size != checkpoint.size:
+            raise InputError(f"a checkpoint of {checkpoint.stream} says {text.size}, and stands for {checkpoint.size}")
+        if checkpoint.size <= sizes.get(checkpoint.stream, 0):
+            checkpoints.append(checkpoint)
+    if checkpoints:
+        kept.add_checkpoints(checkpoints, settle=True)
 
 
 def _is_held(entry: StoredEntry, store: Store, heads: dict[str, Head]) -> bool:

@@ -30,6 +30,11 @@ def log_address(settings: Settings) -> str:
     return settings.log
 
 
+def is_service(address: str) -> bool:
+    """Whether an address is that of a service, which is called and not opened."""
+    return address.startswith(("https://", "http://"))
+
+
 def open_store(address: str, *, read_only: bool = False) -> Store:
     """The log at an address.
 
@@ -41,8 +46,10 @@ def open_store(address: str, *, read_only: bool = False) -> Store:
         from auditseal.adapters.stores.sqlite.store import SqliteStore
 
         return SqliteStore(address, read_only=read_only)
-    if _is_export(address):
+    if is_export(address):
         raise InputError(f"{address} is an export, and this needs a log: auditseal import it into one first")
+    if is_service(address):
+        raise InputError(f"{_shown(address)} is a service, and this needs the log itself: run it where the log is")
     raise InputError(f"{_shown(address)} is no address of a log: write {_FORMS}")
 
 
@@ -70,7 +77,7 @@ def open_source(address: str) -> Source:
         InputError: no such form of address.
         NotFoundError, ConfigError, StoreError: as `open_store`.
     """
-    if _is_export(address):
+    if is_export(address):
         from auditseal.adapters.stores.jsonl import JsonlSource
 
         return JsonlSource(Path(address))
@@ -81,12 +88,13 @@ def local_folder(address: str) -> Path:
     """Where a development key and its signers.json lie: `.auditseal` beside a log's file, else in this folder."""
     if address.startswith(SQLITE):
         return Path(address.removeprefix(SQLITE)).parent / ".auditseal"
-    if _is_export(address):
+    if is_export(address):
         return Path(address).parent / ".auditseal"
     return Path(".auditseal")
 
 
-def _is_export(address: str) -> bool:
+def is_export(address: str) -> bool:
+    """Whether an address is that of an export, by its ending."""
     return "://" not in address and address.endswith(_EXPORT_ENDINGS)
 
 
@@ -101,7 +109,7 @@ def check_export_path(path: Path) -> None:
     Raises:
         InputError: its name has another ending, or its folder does not exist.
     """
-    if not _is_export(str(path)):
+    if not is_export(str(path)):
         raise InputError(f"{path} is no name for an export: let it end with .jsonl")
     if not path.parent.is_dir():
         raise InputError(f"the folder {path.parent} does not exist: create it first")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 from auditseal.core import registry as core
 from auditseal.errors import ConfigError
 from auditseal.wiring import signing
+from auditseal.wiring.evidence import Evidence, verify_against
 from auditseal.wiring.sources import local_folder, open_source
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ def verify(
     *,
     streams: Sequence[str] | None = None,
     ask_kms: bool = False,
+    evidence: Evidence | None = None,
     processes: int = 1,
     progress: Progress | None = None,
 ) -> Report:
@@ -97,6 +99,7 @@ def verify(
         registry: the accepted signers, or the path of their signers.json.
         streams: only these, each of which must have entries; None: all.
         ask_kms: let KMS verify the MACs of HMAC keys that it holds (VerifyMac).
+        evidence: a verifier's memory, witnesses and anchors that the log is held against.
         processes: how many verify a large log; with more than 1, the calling program's main module must be one that
             can be imported (`if __name__ == "__main__":`).
         progress: told how far the walk is.
@@ -114,16 +117,18 @@ def verify(
         registry = Registry.load(registry)
     opened = open_source(os.fspath(source)) if isinstance(source, str | os.PathLike) else source
     macs = MacVerifiers(load_settings().settings) if ask_kms else None
+    run = partial(
+        audit,
+        opened,
+        registry,
+        streams=streams,
+        mac_verifier=macs,
+        reopen=partial(open_source, opened.address),
+        processes=processes,
+        progress=progress,
+    )
     try:
-        return audit(
-            opened,
-            registry,
-            streams=streams,
-            mac_verifier=macs,
-            reopen=partial(open_source, opened.address),
-            processes=processes,
-            progress=progress,
-        )
+        return verify_against(opened, evidence or Evidence(), streams, lambda outside: run(outside=outside))
     finally:
         if macs is not None:
             macs.close()

@@ -355,6 +355,16 @@ def test_a_lock_of_a_process_that_was_killed_is_free(path):
     update_registry(path, lambda registry: registry, timeout_s=0)
 
 
+def test_a_disk_that_cannot_lock_is_told(path, monkeypatch):
+    def fail(*args):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    save_registry(path, ONE)
+    monkeypatch.setattr(registry_file.fcntl, "flock", fail)
+    with pytest.raises(StoreError, match="could not be locked"):
+        update_registry(path, lambda registry: registry)
+
+
 def test_a_lock_file_that_is_a_link_is_not_followed(path):
     save_registry(path, ONE)
     victim = path.with_name("victim")

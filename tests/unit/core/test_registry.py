@@ -179,7 +179,8 @@ def test_what_is_worth_a_look_is_told(members, warning):
 
 def test_a_plain_registry_has_no_warnings():
     retired = signer(ED25519, status="retired", valid_until=Bound(seq={"default": 9}))
-    assert Registry(signers=(signer(EC), retired)).warnings() == []
+    remote = signer(HMAC, secret=None, key_arn="arn:aws:kms:key")
+    assert Registry(signers=(signer(EC), retired, remote)).warnings() == []
 
 
 @given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode) | json_values.map(json.dumps).map(str.encode))

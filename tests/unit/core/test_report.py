@@ -3,7 +3,17 @@ import pytest
 from auditseal.core.report import Code, Finding, Findings, Report, Severity, Verdict, summarize
 from auditseal.errors import NotCheckedError, RejectedError
 
-GAPS = {Code.UNSIGNED, Code.UNKNOWN_SIGNER, Code.OVERDUE, Code.NOTHING_TO_CHECK}
+GAPS = {
+    Code.UNSIGNED,
+    Code.UNKNOWN_SIGNER,
+    Code.OVERDUE,
+    Code.NOTHING_TO_CHECK,
+    Code.MISSING_CHECKPOINT,
+    Code.NOT_COSIGNED,
+    Code.NOT_ANCHORED,
+    Code.BELOW_GRADE,
+}
+NOTES = {Code.NOT_COVERED, Code.CONTINUES}
 
 
 def _finding(code=Code.UNSIGNED, seq=0, **members):
@@ -24,15 +34,23 @@ def _collected(*findings):
 
 def test_the_codes_are_these_and_no_others():
     assert sorted(Code) == [
+        "bad-checkpoint",
+        "bad-proof",
         "bad-signature",
+        "below-grade",
         "broken-link",
         "column-mismatch",
+        "continues",
         "duplicate-seq",
         "fork",
         "hash-mismatch",
         "malformed-signature",
+        "misdated",
+        "missing-checkpoint",
         "missing-entry",
+        "not-anchored",
         "not-canonical",
+        "not-cosigned",
         "not-covered",
         "nothing-to-check",
         "overdue",
@@ -48,7 +66,7 @@ def test_the_codes_are_these_and_no_others():
 
 @pytest.mark.parametrize("code", Code, ids=str)
 def test_the_severity_follows_from_the_code_and_the_verdict_from_the_severity(code):
-    expected = Severity.GAP if code in GAPS else Severity.NOTE if code is Code.NOT_COVERED else Severity.ERROR
+    expected = Severity.GAP if code in GAPS else Severity.NOTE if code in NOTES else Severity.ERROR
     assert _finding(code).severity is expected
     verdicts = {
         Severity.ERROR: Verdict.INVALID,

@@ -20,7 +20,15 @@ from auditseal.adapters.signers import kms_causes as causes
 from auditseal.adapters.signers.kms_calls import Answer, KmsCalls
 from auditseal.adapters.signers.kms_errors import from_cause
 from auditseal.adapters.signers.kms_start import check_description, check_public_key, fetch_public_key
-from auditseal.core.algorithm import ALGORITHMS, DIGEST_BYTES, Algorithm, AlgorithmId, PublicKey, offline_rule
+from auditseal.core.algorithm import (
+    ALGORITHMS,
+    DIGEST_BYTES,
+    Algorithm,
+    AlgorithmId,
+    PublicKey,
+    check_message,
+    offline_rule,
+)
 from auditseal.errors import ConfigError, InputError, SignatureInvalidError, SignerError
 from auditseal.ports import Signed
 
@@ -91,6 +99,11 @@ class KmsSigner:
         return self._calls.is_loopback
 
     @property
+    def public_key(self) -> PublicKey | None:
+        """The public key; None for a MAC, and until it is known."""
+        return self._public_key
+
+    @property
     def key_arn(self) -> str | None:
         """The key's ARN; None until KMS has named it."""
         return self._arn
@@ -128,14 +141,24 @@ class KmsSigner:
         """
         if len(digest) != DIGEST_BYTES:
             raise InputError(f"a digest has {DIGEST_BYTES} bytes, not {len(digest)}")
+        return self.sign_message(digest)
+
+    def sign_message(self, message: bytes) -> Signed:
+        """Signs a checkpoint or a cosignature; see `NoteSigner.sign_message`.
+
+        Raises:
+            InputError: the message has a length that the algorithm does not take.
+            SignerError: as `sign`.
+        """
+        check_message(self.algorithm, message)
         try:
             self.start()
-            answer = self._calls.call(self._operation, {**self._request, "Message": digest})
+            answer = self._calls.call(self._operation, {**self._request, "Message": message})
         except ConfigError as error:
             raise SignerError(str(error), reason=causes.CONFIGURATION) from error
         signature = self._read(answer)
         if not self._proven:
-            self._check_first(signature, digest, answer)
+            self._check_first(signature, message, answer)
         return Signed(signature=signature, request_id=answer.request_id)
 
     def close(self) -> None:

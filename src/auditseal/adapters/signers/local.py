@@ -22,6 +22,7 @@ from auditseal.core.algorithm import (
     Algorithm,
     AlgorithmId,
     PublicKey,
+    check_message,
     infer_algorithm,
     offline_rule,
 )
@@ -116,9 +117,19 @@ class LocalSigner:
         """
         if len(digest) != DIGEST_BYTES:
             raise InputError(f"a digest has {DIGEST_BYTES} bytes, not {len(digest)}")
+        return self.sign_message(digest)
+
+    def sign_message(self, message: bytes) -> Signed:
+        """Signs a checkpoint or a cosignature; see `NoteSigner.sign_message`.
+
+        Raises:
+            InputError: the message has a length that the algorithm does not take.
+            SignerError: the signer was closed.
+        """
+        check_message(self.algorithm, message)
         if self._sign is None:
             raise SignerError(f"the local signer {self.signer_id} was closed", reason="closed")
-        return Signed(signature=self._sign(digest))
+        return Signed(signature=self._sign(message))
 
     def close(self) -> None:
         """Lets go of the key. Idempotent."""

@@ -13,12 +13,15 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 import orjson
 
+from auditseal.adapters.stores.jsonl_checkpoints import PREFIX, format_checkpoint_line, parse_checkpoint_line
 from auditseal.core.canonical import parse_json
 from auditseal.core.entry import StoredEntry, StoredSignature
 from auditseal.errors import CanonicalError, InputError, NotFoundError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
+    from auditseal.core.stored_checkpoint import StoredCheckpoint
 
 MAX_LINE_BYTES: Final = 256 * 1024 * 1024
 """Far above what a body and its signatures take; a longer line is no entry."""
@@ -53,13 +56,27 @@ class JsonlSource:
         try:
             with self._path.open("rb") as file:
                 for number, line in enumerate(_lines(file), 1):
-                    if not line.strip():
+                    if not line.strip() or line.startswith(PREFIX):
                         continue
                     entry = parse_line(line, f"{self._path}:{number}")
                     if streams is None or entry.stream in streams or entry.malformed is not None:
                         yield entry
         except OSError as error:
             raise StoreError(f"{self._path} cannot be read: {error.strerror}") from error
+
+    def checkpoints(self, streams: Sequence[str] | None = None) -> Iterator[StoredCheckpoint]:
+        """All checkpoints by stream and size (`CheckpointSource.checkpoints`); one that cannot be read comes first."""
+        found = []
+        try:
+            with self._path.open("rb") as file:
+                for number, line in enumerate(_lines(file), 1):
+                    if line.startswith(PREFIX):
+                        checkpoint = parse_checkpoint_line(line, f"{self._path}:{number}")
+                        if streams is None or checkpoint.stream in streams or checkpoint.malformed is not None:
+                            found.append(checkpoint)
+        except OSError as error:
+            raise StoreError(f"{self._path} cannot be read: {error.strerror}") from error
+        return iter(sorted(found, key=lambda each: (each.stream, each.size)))
 
     def count(self, streams: Sequence[str] | None = None) -> int | None:
         """About how many lines there are, by the length of the first ones (`Source.count`)."""
@@ -187,8 +204,8 @@ def format_line(entry: StoredEntry) -> bytes:
     )
 
 
-def write_lines(path: Path, entries: Iterable[StoredEntry]) -> int:
-    """Writes entries to a file that appears whole or not at all; how many there were.
+def write_lines(path: Path, entries: Iterable[StoredEntry], checkpoints: Iterable[StoredCheckpoint] = ()) -> int:
+    """Writes entries, and checkpoints after them, to a file that appears whole or not at all; how many entries.
 
     Raises:
         StoreError: the file cannot be written, or an entry cannot be exported.
@@ -201,6 +218,7 @@ def write_lines(path: Path, entries: Iterable[StoredEntry]) -> int:
                 for entry in entries:
                     file.write(format_line(entry))
                     written += 1
+                file.writelines(map(format_checkpoint_line, checkpoints))
                 file.flush()
                 os.fsync(file.fileno())
             Path(name).chmod(0o644)

@@ -5,21 +5,25 @@ Source: `docs/spec/sqlite.md`; the contract is `auditseal.ports.Store`.
 
 from __future__ import annotations
 
+import fcntl
+import os
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from auditseal.adapters.stores.sqlite import schema
 from auditseal.adapters.stores.sqlite.connection import SCHEME, errors_of, open_for_reading, open_for_writing, path_of
+from auditseal.adapters.stores.sqlite.evidence import EvidenceTables
 from auditseal.adapters.stores.sqlite.reading import IN_ORDER, JOINED, entries_of
 from auditseal.core.chain import Head, extend
 from auditseal.core.event import EntryHash, StreamName
+from auditseal.core.promise import CHECKPOINT_TYPE
 from auditseal.errors import StoreError
 from auditseal.ports import Appended, Part
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from auditseal.core.entry import Entry, StoredEntry
@@ -29,6 +33,8 @@ if TYPE_CHECKING:
 _INSERT_ENTRY: Final = "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _INSERT_SIGNATURE: Final = "INSERT OR IGNORE INTO signatures VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _HEAD: Final = "SELECT seq, hash, time FROM entries WHERE stream = ? ORDER BY seq DESC LIMIT 1"
+# Backwards from the head, so that it reads no more than the entries since.
+_LAST_OF_TYPE: Final = "SELECT seq FROM entries WHERE stream = ? AND +type = ? ORDER BY seq DESC LIMIT 1"
 _UNSIGNED: Final = (
     "e.seq >= ifnull((SELECT seq FROM signed_below b WHERE b.stream = e.stream), 0) AND NOT EXISTS "
     "(SELECT 1 FROM signatures s WHERE s.stream = e.stream AND s.seq = e.seq)"
@@ -40,8 +46,8 @@ _LOWEST_SEQ: Final = -(2**63)
 _LOOKUP_SLICE: Final = 500
 
 
-class SqliteStore:
-    """A log in a SQLite file (`auditseal.ports.Store`)."""
+class SqliteStore(EvidenceTables):
+    """A log in a SQLite file (`auditseal.ports.CheckpointStore`)."""
 
     def __init__(self, address: str, *, read_only: bool = False) -> None:
         """Opens the log.
@@ -104,6 +110,15 @@ class SqliteStore:
                     made[stream, entry.id] = entry
             return [Appended(made.get(key), found.get(key)) for key in [(draft.stream, draft.id) for draft in drafts]]
 
+    def announce(self, stream: str, draft_at: Callable[[int, int | None], Draft], clock: Clock) -> Entry:
+        """Appends a checkpoint's entry (`CheckpointStore.announce`)."""
+        with self._transaction() as connection:
+            head = _head(connection, StreamName(stream))
+            before = connection.execute(_LAST_OF_TYPE, (stream, CHECKPOINT_TYPE)).fetchone()
+            entry = extend(head, [draft_at(head.seq + 1, None if before is None else before[0])], clock())[0]
+            connection.execute(_INSERT_ENTRY, _entry_row(entry))
+            return entry
+
     def insert(self, entries: Sequence[Entry], signatures: Sequence[NewSignature]) -> None:
         """Stores ready entries (`Store.insert`)."""
         with self._transaction() as connection:
@@ -136,6 +151,18 @@ class SqliteStore:
         where, values = _in_streams(streams)
         with self._reader() as connection:
             yield from entries_of(connection.execute(JOINED + where + IN_ORDER, values))
+
+    def stream_names(self) -> list[str]:
+        """The names of all streams (`RangeSource.stream_names`)."""
+        with self._reader() as connection:
+            return _stream_names(connection)
+
+    def walk_from(self, first_seqs: Mapping[str, int]) -> Iterator[StoredEntry]:
+        """The entries of some streams from a seq on (`RangeSource.walk_from`)."""
+        with self._reader() as connection:
+            for stream, first in sorted(first_seqs.items()):
+                query = JOINED + "WHERE e.stream = ? AND e.seq >= ?" + IN_ORDER
+                yield from entries_of(connection.execute(query, (stream, first)))
 
     def parts(self, streams: Sequence[str] | None, size: int) -> Iterator[Part]:
         """The entries in parts by ranges of seq (`PartedSource.parts`); what is appended meanwhile is not seen."""
@@ -194,6 +221,24 @@ class SqliteStore:
         query = f"{JOINED} WHERE e.rowid IN ({places} ORDER BY e.stream, e.seq LIMIT ?) {IN_ORDER}"
         with self._reader() as connection:
             return list(entries_of(connection.execute(query, [*values, limit])))
+
+    @contextmanager
+    def exclusively(self, what: str) -> Iterator[bool]:
+        """A lock that ends with its process (`Exclusive.exclusively`), on a file beside the log's."""
+        path = self._path.with_name(f"{self._path.name}.{what}.lock")
+        try:
+            lock = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+        except OSError as error:
+            raise StoreError(f"{path} cannot be opened: {error.strerror}") from error
+        try:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
+        finally:
+            os.close(lock)
 
     def close(self) -> None:
         """Closes the file. Idempotent."""

@@ -1,0 +1,1 @@
+"""Places where checkpoints are kept out of the operator's reach."""

@@ -1,0 +1,1 @@
+"""Witnesses of checkpoints: asking one over HTTP, and being one."""

@@ -1,0 +1,200 @@
+"""The checkpoints of an open log, made in the background: every so many entries or milliseconds, and as a heartbeat.
+
+Callers that want a signed acknowledgement wait here until a checkpoint covers their entries. While the signer is down
+they are told so at once; what they appended is durable, and covered by the first checkpoint that succeeds.
+
+Source: `docs/life-of-an-entry.md`.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Final
+
+from auditseal.core.event import parse_body
+from auditseal.core.promise import CHECKPOINT_TYPE, Promise
+from auditseal.errors import AuditSealError, PolicyNotMetError, SignerError, StoreError
+from auditseal.service.ids import now_micros
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from auditseal.core.entry import Entry, StoredEntry
+    from auditseal.ports import CheckpointStore, Clock
+    from auditseal.service.checkpoint import Checkpointer
+
+_FIRST_PAUSE_S: Final = 0.5
+_LONGEST_PAUSE_S: Final = 30.0
+_MICROS: Final = 1_000_000
+_EARLY: Final = 2
+"""A heartbeat comes when the promised time is half over."""
+
+
+class CheckpointLoop:
+    """Makes the checkpoints of one log while it is open. Safe to use from many threads."""
+
+    def __init__(
+        self,
+        store: CheckpointStore,
+        checkpointer: Checkpointer,
+        *,
+        patience_s: float = 15.0,
+        clock: Clock = now_micros,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Starts the thread.
+
+        Args:
+            store: the log.
+            checkpointer: what makes them.
+            patience_s: how long a caller waits for its entries to be covered.
+            clock: microseconds since the epoch, as the promises have it.
+            monotonic: seconds.
+        """
+        self.checkpointer = checkpointer
+        self._store = store
+        self._patience_s = patience_s
+        self._clock = clock
+        self._monotonic = monotonic
+        self._changed = threading.Condition()
+        self._heads: dict[str, int] = {}
+        self._covered: dict[str, int] = {}
+        self._heartbeats: dict[str, float] = {}
+        self._waiting = 0
+        self._since: float | None = None
+        self._outage: AuditSealError | None = None
+        self._failures = 0
+        self._try_again_at = 0.0
+        self._pause_s = _FIRST_PAUSE_S
+        self._stopped = False
+        self._read_state()
+        self._thread = threading.Thread(target=self._run, name="auditseal-checkpoint", daemon=True)
+        self._thread.start()
+
+    @property
+    def outage(self) -> SignerError | None:
+        """Why no checkpoint can be made, while it cannot."""
+        error = self._outage
+        if error is None or isinstance(error, SignerError):
+            return error
+        return SignerError(str(error), reason="witnesses" if isinstance(error, PolicyNotMetError) else "store")
+
+    def appended(self, entries: Sequence[Entry | StoredEntry]) -> None:
+        """These entries are durable, and due to be covered."""
+        with self._changed:
+            for entry in entries:
+                self._heads[entry.stream] = max(self._heads.get(entry.stream, 0), entry.seq + 1)
+            self._waiting += len(entries)
+            if entries and self._since is None:
+                self._since = self._monotonic()
+                self._changed.notify_all()
+            elif self._waiting >= self.checkpointer.pace.entries:
+                self._changed.notify_all()
+
+    def wait(self, entries: Sequence[Entry | StoredEntry]) -> dict[str, int]:
+        """Waits until the entries are covered, an attempt at it has failed, or patience ends.
+
+        Returns:
+            By stream, up to which size it is covered.
+        """
+        wanted: dict[str, int] = {}
+        for entry in entries:
+            wanted[entry.stream] = max(wanted.get(entry.stream, 0), entry.seq + 1)
+        deadline = self._monotonic() + self._patience_s
+        with self._changed:
+            failures = self._failures
+            while not self._stopped and any(self._covered.get(name, 0) < size for name, size in wanted.items()):
+                left = deadline - self._monotonic()
+                pausing = self._outage is not None and self._monotonic() < self._try_again_at
+                if left <= 0 or self._failures != failures or pausing:
+                    break
+                self._changed.wait(left)
+            return {name: self._covered.get(name, 0) for name in wanted}
+
+    def close(self) -> None:
+        """Makes the last checkpoint, over what is not covered yet, and stops. Idempotent."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+        self._thread.join()
+
+    def _read_state(self) -> None:
+        """What an earlier process left uncovered, and when it promised the next checkpoints."""
+        now = self._monotonic()
+        for head in self._store.streams():
+            last = self._store.last_checkpoint(head.stream)
+            size = last.size if last is not None else 0
+            self._covered[head.stream] = size
+            if head.seq + 1 > size:
+                self._heads[head.stream] = head.seq + 1
+                self._waiting += head.seq + 1 - size
+                self._since = now
+            elif last is not None:
+                self._heartbeats[head.stream] = now + self._until_heartbeat(head.stream, size)
+
+    def _until_heartbeat(self, stream: str, size: int) -> float:
+        entry = self._store.entry(stream, size - 1)
+        body = None if entry is None else parse_body(entry.body)
+        if body is None or body.type != CHECKPOINT_TYPE:
+            return 0.0
+        next_by = Promise.from_payload(body.payload).next_by
+        heartbeat_s = self.checkpointer.pace.heartbeat_s
+        return heartbeat_s if next_by is None else (next_by - self._clock()) / _MICROS - heartbeat_s / _EARLY
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._stopped and (wait_s := self._wait_s()) > 0:
+                    self._changed.wait(wait_s)
+                stopping = self._stopped
+                due = self._take_due()
+            if due:
+                self._attempt(due, beating=not stopping)
+            if stopping:
+                return
+
+    def _wait_s(self) -> float:
+        """Seconds until something is to be done."""
+        now = self._monotonic()
+        pace = self.checkpointer.pace
+        times = [*self._heartbeats.values()]
+        if self._since is not None:
+            times.append(now if self._waiting >= pace.entries else self._since + pace.interval_s)
+        earliest = min(times, default=now + pace.heartbeat_s)
+        return max(earliest, self._try_again_at) - now
+
+    def _take_due(self) -> list[str]:
+        now = self._monotonic()
+        due = {name for name, size in self._heads.items() if self._covered.get(name, 0) < size}
+        if not self._stopped:
+            due |= {name for name, at in self._heartbeats.items() if at <= now}
+        self._waiting, self._since = 0, None
+        return sorted(due)
+
+    def _attempt(self, streams: Sequence[str], *, beating: bool) -> None:
+        try:
+            made = self.checkpointer.create(streams)
+        except (SignerError, StoreError, PolicyNotMetError) as error:
+            self._note_failure(error)
+            return
+        except AuditSealError as error:
+            self._note_failure(SignerError(str(error), reason="checkpoint"))
+            return
+        next_beat = self._monotonic() + self.checkpointer.pace.heartbeat_s / _EARLY
+        with self._changed:
+            for each in made:
+                self._covered[each.stream] = max(self._covered.get(each.stream, 0), each.size)
+                if beating:
+                    self._heartbeats[each.stream] = next_beat
+            self._outage, self._pause_s, self._try_again_at = None, _FIRST_PAUSE_S, 0.0
+            self._changed.notify_all()
+
+    def _note_failure(self, error: AuditSealError) -> None:
+        with self._changed:
+            self._outage = error
+            self._failures += 1
+            self._try_again_at = self._monotonic() + self._pause_s
+            self._pause_s = min(self._pause_s * 2, _LONGEST_PAUSE_S)
+            self._since = self._monotonic()
+            self._changed.notify_all()

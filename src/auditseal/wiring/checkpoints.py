@@ -1,0 +1,122 @@
+"""From the settings to what makes checkpoints, and to the witnesses that cosign them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, cast
+
+from auditseal.errors import ConfigError, InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from auditseal.config import Settings
+    from auditseal.core.witness_policy import WitnessPolicy
+    from auditseal.ports import CheckpointStore, NoteSigner, Signer, Store
+    from auditseal.service.checkpoint import Checkpointer
+    from auditseal.service.checkpoint_loop import CheckpointLoop
+    from auditseal.service.cosign import Cosigner
+    from auditseal.service.seal import Sealer
+
+_INTERVAL_MS: Final = {"checkpoint": 250, "event": 60_000}
+
+
+def open_loop(settings: Settings, store: Store, signer: Signer, sealer: Sealer | None) -> CheckpointLoop | None:
+    """What makes an open log's checkpoints; None for a log of mode `event` without an origin.
+
+    Raises:
+        ConfigError: the mode is `checkpoint` and there is no origin, or the store keeps no checkpoints.
+        InputError: the witness policy is none.
+    """
+    if settings.signing_mode == "event" and settings.origin is None:
+        return None
+    from auditseal.service.checkpoint_loop import CheckpointLoop
+
+    checkpointer = open_checkpointer(settings, store, signer, sealer)
+    return CheckpointLoop(
+        checkpoint_store(store),
+        checkpointer,
+        patience_s=settings.kms_deadline_s + settings.witness_timeout_s + checkpointer.pace.interval_s,
+    )
+
+
+def open_checkpointer(settings: Settings, store: Store, signer: Signer, sealer: Sealer | None) -> Checkpointer:
+    """What makes checkpoints of a log.
+
+    Args:
+        settings: all of them.
+        store: the log.
+        signer: what signs.
+        sealer: in a log of mode `event`, what signs entries.
+
+    Raises:
+        ConfigError: there is no origin, or store or signer do not serve checkpoints.
+        InputError: the witness policy is none.
+    """
+    from auditseal.service.checkpoint import Checkpointer, Pace, find_origin
+
+    kept = checkpoint_store(store)
+    if not hasattr(signer, "sign_message"):
+        raise ConfigError(f"the signer {signer.signer_id} signs entries alone, and no checkpoints")
+    interval_ms = settings.checkpoint_interval_ms or _INTERVAL_MS[settings.signing_mode]
+    try:
+        origin = find_origin(kept, settings.origin)
+    except InputError as error:
+        raise ConfigError(f"AUDITSEAL_ORIGIN: {error}") from None
+    return Checkpointer(
+        kept,
+        cast("NoteSigner", signer),
+        origin=origin,
+        pace=Pace(
+            interval_s=interval_ms / 1000,
+            entries=settings.checkpoint_entries,
+            heartbeat_s=settings.checkpoint_heartbeat_s,
+        ),
+        sealer=sealer,
+        cosigner=_cosigner(settings, kept),
+    )
+
+
+def checkpoint_store(store: Store) -> CheckpointStore:
+    """The store, if it keeps checkpoints.
+
+    Raises:
+        ConfigError: it does not.
+    """
+    if not hasattr(store, "add_checkpoints"):
+        raise ConfigError(f"the log at {store.address} keeps no checkpoints: use one in SQLite")
+    return cast("CheckpointStore", store)
+
+
+def load_policy(path: Path) -> WitnessPolicy:
+    """The witness policy of a file.
+
+    Raises:
+        ConfigError: the file cannot be read.
+        InputError: it holds no policy.
+    """
+    from auditseal.core.witness_policy import parse_policy
+
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the witness policy {path} cannot be read: {error}") from error
+    return parse_policy(text)
+
+
+def _cosigner(settings: Settings, store: CheckpointStore) -> Cosigner | None:
+    if settings.witness_policy is None:
+        return None
+    from auditseal.adapters.witnesses.http import HttpWitness
+    from auditseal.service.cosign import Cosigner
+
+    policy = load_policy(settings.witness_policy)
+    clients = [HttpWitness(name=each.name, url=each.url) for each in policy.witnesses.values() if each.url]
+    if not clients:
+        raise ConfigError(f"{settings.witness_policy} names no witness with an address: nobody could be asked")
+    return Cosigner(
+        store,
+        policy,
+        clients,
+        timeout_s=settings.witness_timeout_s,
+        on_missing=settings.witness_failure,
+    )
