@@ -44,7 +44,7 @@ class Hit:
     @property
     def label(self) -> str:
         """Policy and statement, as a person finds them."""
-        return f"{self.policy.label}: {self.statement.label} ({self.statement.place})"
+        return self.policy.label_of(self.statement)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

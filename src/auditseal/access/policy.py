@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from auditseal.access.node import START, Place
 
@@ -121,6 +121,7 @@ class Policy:
         owner: for an identity policy, what it is attached to, where that is known.
         key: for a key policy, the key's ARN or the name its template gives it, where that is known.
         characters: its size as IAM counts it, without white space.
+        document: the plain value that it was read from.
     """
 
     statements: tuple[Statement, ...]
@@ -133,11 +134,17 @@ class Policy:
     key: str | None = None
     characters: int = 0
     place: Place = field(default=START)
+    document: Any = field(default=None, repr=False, compare=False)
 
     @property
     def label(self) -> str:
         """File and name, as far as there are any."""
         return " ".join(part for part in (self.source, self.name) if part) or str(self.kind)
+
+    def label_of(self, statement: Statement) -> str:
+        """Policy and statement, as a person finds them; the line only where there is a file."""
+        where = f" ({statement.place})" if self.source else ""
+        return f"{self.label}: {statement.label}{where}"
 
     @property
     def has_variables(self) -> bool:

@@ -80,6 +80,7 @@ def parse_policy(
         key=key,
         characters=_characters(node),
         place=node.place,
+        document=node.plain(),
     )
 
 

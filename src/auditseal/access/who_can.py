@@ -214,6 +214,6 @@ def _named(shown: str, key_policy: Policy, statement: Statement) -> Able:
     return Able(
         principal=shown,
         path="key policy",
-        by=(f"{key_policy.label}: {statement.label} ({statement.place})",),
+        by=(key_policy.label_of(statement),),
         when=when,
     )

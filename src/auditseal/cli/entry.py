@@ -12,9 +12,12 @@ from typer.exceptions import TyperException
 from auditseal.cli import (
     anchor,
     checkpoint,
+    doctor,
+    guard,
     keys,
     log,
     prove,
+    review,
     serve,
     settings,
     signers,
@@ -49,6 +52,9 @@ app.command("prove")(prove.prove)
 app.command("export")(transfer.export)
 app.command("import")(transfer.import_)
 app.command("sign-pending")(log.sign_pending)
+app.command("doctor")(doctor.doctor)
+app.command("guard")(guard.guard)
+app.command("review")(review.review)
 app.command("serve")(serve.serve)
 app.command("demo")(command.demo)
 app.add_typer(checkpoint.app, name="checkpoint")
