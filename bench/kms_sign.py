@@ -2,8 +2,10 @@
 
     .venv/bin/python bench/kms_sign.py [--latency-ms 20] [--threads 50] [--seconds 4] [--rounds 3] [--algorithm ed25519]
 
-The KMS is the tests' strict fake in a process of its own. boto3 and KmsSigner take turns; each rate is the median of
-the rounds. Exits with 1 if the ratio is below --at-least.
+The KMS is the tests' strict fake in a process of its own. The clients take turns; each rate is the median of the
+rounds. "boto3" is a client as `boto3.client("kms")` makes it, which keeps 10 connections whatever the threads;
+"boto3, pooled" is told to keep one for each thread. Exits with 1 if the ratio to the first is below --at-least.
+No client can reach more than threads / latency.
 """
 
 from __future__ import annotations
@@ -66,8 +68,8 @@ def measure(sign: Callable[[bytes], object], threads: int, seconds: float) -> tu
         return done / took, (time.process_time() - cpu) / done * 1000
 
 
-def boto3_sign(url: str, key_id: str, algorithm: Algorithm, threads: int) -> Callable[[bytes], object]:
-    client = boto3.client("kms", endpoint_url=url, region_name=REGION, config=Config(max_pool_connections=threads))
+def boto3_sign(url: str, key_id: str, algorithm: Algorithm, config: Config | None) -> Callable[[bytes], object]:
+    client = boto3.client("kms", endpoint_url=url, region_name=REGION, config=config)
     if algorithm.is_mac:
         name = algorithm.kms_signing_algorithm
         return lambda digest: client.generate_mac(KeyId=key_id, Message=digest, MacAlgorithm=name)
@@ -95,22 +97,28 @@ def main() -> int:
         settings = KmsSettings(region=REGION, endpoint_url=url, concurrency=threads)
         key_id = KmsKeys(open_kms(settings)).create_key(algorithm).key_id
         signer = KmsSigner(signer_id="bench", algorithm=algorithm, key_id=key_id, calls=open_kms(settings))
-        plain = boto3_sign(url, key_id, algorithm, threads)
         signer.start()
-        rates: dict[str, list[float]] = {"boto3": [], "KmsSigner": []}
+        clients = {
+            "boto3": boto3_sign(url, key_id, algorithm, None),
+            "boto3, pooled": boto3_sign(url, key_id, algorithm, Config(max_pool_connections=threads)),
+            "KmsSigner": signer.sign,
+        }
+        rates: dict[str, list[float]] = {name: [] for name in clients}
         for _ in range(arguments.rounds):
-            for name, sign in (("boto3", plain), ("KmsSigner", signer.sign)):
+            for name, sign in clients.items():
                 rate, cpu_ms = measure(sign, threads, arguments.seconds)
                 rates[name].append(rate)
-                print(f"{name:10}{rate:8.0f} calls/s   {cpu_ms:.2f} ms CPU a call", flush=True)
+                print(f"{name:14}{rate:8.0f} calls/s   {cpu_ms:.2f} ms CPU a call", flush=True)
         signer.close()
 
-    theirs, ours = (statistics.median(values) for values in rates.values())
+    plain, pooled, ours = (statistics.median(values) for values in rates.values())
+    most = threads / arguments.latency_ms * 1000
+    what = f"{algorithm.id}, {arguments.latency_ms:g} ms, {threads} in flight, at most {most:.0f}/s"
     print(
-        f"{algorithm.id}, {arguments.latency_ms:g} ms, {threads} in flight: "
-        f"boto3 {theirs:.0f}/s, KmsSigner {ours:.0f}/s, ratio {ours / theirs:.2f}"
+        f"{what}: KmsSigner {ours:.0f}/s, "
+        f"{ours / plain:.2f} times boto3 ({plain:.0f}/s), {ours / pooled:.2f} times boto3 pooled ({pooled:.0f}/s)"
     )
-    return 0 if ours / theirs >= arguments.at_least else 1
+    return 0 if ours / plain >= arguments.at_least else 1
 
 
 if __name__ == "__main__":

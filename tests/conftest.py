@@ -36,6 +36,13 @@ def emulator() -> Iterator[Emulator]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def strict_emulator() -> Iterator[Emulator]:
+    """One ministack that enforces IAM and key policies."""
+    with running_emulator({"AUTH": "true"}) as running:
+        yield running
+
+
 @pytest.fixture
 def kms() -> Iterator[FakeKms]:
     """A fake KMS of the test's own, without faults."""

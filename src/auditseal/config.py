@@ -50,6 +50,26 @@ ENVIRONMENT: Final[dict[str, tuple[str, ...]]] = {
     "kms_deadline_s": ("AUDITSEAL_KMS_DEADLINE_S",),
     "max_body_bytes": ("AUDITSEAL_MAX_BODY_BYTES",),
     "max_depth": ("AUDITSEAL_MAX_DEPTH",),
+    "token": ("AUDITSEAL_TOKEN",),
+    "tokens": ("AUDITSEAL_TOKENS",),
+    "listen": ("AUDITSEAL_LISTEN",),
+    "tls_cert": ("AUDITSEAL_TLS_CERT",),
+    "tls_key": ("AUDITSEAL_TLS_KEY",),
+    "tls_client_ca": ("AUDITSEAL_TLS_CLIENT_CA",),
+    "tls_terminated": ("AUDITSEAL_TLS_TERMINATED",),
+    "oidc_issuer": ("AUDITSEAL_OIDC_ISSUER",),
+    "oidc_audience": ("AUDITSEAL_OIDC_AUDIENCE",),
+    "oidc_jwks_url": ("AUDITSEAL_OIDC_JWKS_URL",),
+    "oidc_algorithms": ("AUDITSEAL_OIDC_ALGORITHMS",),
+    "oidc_roles_claim": ("AUDITSEAL_OIDC_ROLES_CLAIM",),
+    "oidc_streams_claim": ("AUDITSEAL_OIDC_STREAMS_CLAIM",),
+    "request_limit": ("AUDITSEAL_REQUEST_LIMIT",),
+    "rate_limit_per_s": ("AUDITSEAL_RATE_LIMIT_PER_S",),
+    "max_batch_bytes": ("AUDITSEAL_MAX_BATCH_BYTES",),
+    "verification_limit": ("AUDITSEAL_VERIFICATION_LIMIT",),
+    "tail_limit": ("AUDITSEAL_TAIL_LIMIT",),
+    "drain_s": ("AUDITSEAL_DRAIN_S",),
+    "min_free_mib": ("AUDITSEAL_MIN_FREE_MIB",),
 }
 """Each setting's names in the environment, the first that is set counts."""
 
@@ -83,6 +103,23 @@ class Settings(BaseModel):
         kms_concurrency: KMS calls in flight at most.
         kms_deadline_s: seconds for one signature, all retries included.
         max_body_bytes, max_depth: what a body may measure.
+        token: the API token with which a client calls the service.
+        tokens: path of the file that holds the hashes of the service's API tokens.
+        listen: HOST:PORT of the service.
+        tls_cert, tls_key: PEM files of the service's certificate chain and its key.
+        tls_client_ca: PEM file of the authorities that client certificates must come from; then each client needs one.
+        tls_terminated: whether a proxy in front ends TLS, so that the service may listen without it on any address.
+        oidc_issuer, oidc_audience: what a JWT's `iss` and `aud` must be; both or neither.
+        oidc_jwks_url: where the issuer's keys are; by default what its discovery document says.
+        oidc_algorithms: which signature algorithms a JWT may have, separated by commas.
+        oidc_roles_claim, oidc_streams_claim: the claims that hold the caller's roles and stream patterns.
+        request_limit: how many requests are worked on at once; more are answered with 503.
+        rate_limit_per_s: how many requests one caller may send a second; 0 for any number.
+        max_batch_bytes: of one NDJSON batch.
+        verification_limit: how many verifications run at once.
+        tail_limit: how many live tails may be open.
+        drain_s: how many seconds requests in flight have to finish when the service stops.
+        min_free_mib: free space on the log's disk below which the service is not ready.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -110,6 +147,26 @@ class Settings(BaseModel):
     kms_deadline_s: float = Field(default=10.0, gt=0, le=300)
     max_body_bytes: int = Field(default=MAX_BYTES, ge=1024, le=64 * MAX_BYTES)
     max_depth: int = Field(default=MAX_DEPTH, ge=1, le=200)
+    token: SecretStr | None = None
+    tokens: Path | None = None
+    listen: str = "127.0.0.1:8420"
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    tls_client_ca: Path | None = None
+    tls_terminated: bool = False
+    oidc_issuer: str | None = None
+    oidc_audience: str | None = None
+    oidc_jwks_url: str | None = None
+    oidc_algorithms: str = "RS256,PS256,ES256,EdDSA"
+    oidc_roles_claim: str = "roles"
+    oidc_streams_claim: str = "auditseal_streams"
+    request_limit: int = Field(default=256, ge=1, le=10_000)
+    rate_limit_per_s: float = Field(default=5000, ge=0)
+    max_batch_bytes: int = Field(default=64 * MAX_BYTES, ge=1024)
+    verification_limit: int = Field(default=1, ge=1, le=100)
+    tail_limit: int = Field(default=64, ge=0, le=10_000)
+    drain_s: float = Field(default=30, gt=0, le=3600)
+    min_free_mib: int = Field(default=256, ge=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,8 +232,11 @@ def _from_file(folder: Path) -> tuple[dict[str, Any], dict[str, str]]:
             table = table.get(key, {})
         if not table and path:
             continue
-        if "private_key" in table:
-            raise ConfigError(f"{file} holds private_key: a key has no place in a settings file; remove it, rotate it")
+        for secret in ("private_key", "token"):
+            if secret in table:
+                raise ConfigError(
+                    f"{file} holds {secret}: a secret has no place in a settings file; remove it, rotate it"
+                )
         if unknown := set(table) - set(ENVIRONMENT):
             word = min(unknown)
             raise ConfigError(f"{file} has an unknown setting {word!r}{_did_you_mean(word, ENVIRONMENT)}")
@@ -212,6 +272,7 @@ def _check_consistent(settings: Settings, origins: Mapping[str, str]) -> None:
         )
     if settings.require_kms and settings.kms_key_id is None and settings.key_source == "kms":
         raise ConfigError("REQUIRE_KMS is true and no KMS key is configured: set AUDIT_SIGNING_KMS_KEY_ID")
+    _check_pairs(settings)
     needs = {"kms": "kms_key_id", "env": "private_key", "file": "key_path"}
     if settings.key_source is not None and getattr(settings, needs[settings.key_source]) is None:
         missing = ENVIRONMENT[needs[settings.key_source]][0]
@@ -220,6 +281,17 @@ def _check_consistent(settings: Settings, origins: Mapping[str, str]) -> None:
     if settings.key_source is None and len(given) > 1:
         names = " and ".join(ENVIRONMENT[needs[source]][0] for source in given)
         raise ConfigError(f"{names} are both set: say which one signs with AUDIT_SIGNING_KEY_SOURCE")
+
+
+def _check_pairs(settings: Settings) -> None:
+    """Settings that mean nothing without each other."""
+    for one, other in (("tls_cert", "tls_key"), ("oidc_issuer", "oidc_audience")):
+        if (getattr(settings, one) is None) != (getattr(settings, other) is None):
+            names = ENVIRONMENT[one][0], ENVIRONMENT[other][0]
+            raise ConfigError(f"{names[0]} and {names[1]} go together: set both or neither")
+    for name, needed in (("tls_client_ca", "tls_cert"), ("oidc_jwks_url", "oidc_issuer")):
+        if getattr(settings, name) is not None and getattr(settings, needed) is None:
+            raise ConfigError(f"{ENVIRONMENT[name][0]} means nothing without {ENVIRONMENT[needed][0]}: set that too")
 
 
 def shown_value(settings: Settings, name: str) -> Any:

@@ -151,3 +151,60 @@ class BacklogFullError(SignerError):
         )
         self.pending = pending
         self.limit = limit
+
+
+class AccessError(AuditSealError):
+    """A caller may not do what it asked for."""
+
+
+class UnauthenticatedError(AccessError):
+    """The caller did not show who it is, or showed what is not accepted.
+
+    Attributes:
+        reason: a stable name of the cause for the operator's log, such as `expired`. Callers are not told.
+    """
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class ForbiddenError(AccessError):
+    """The caller is known, and lacks the role, or the stream is not one of its own."""
+
+
+class TooLargeError(InputError):
+    """A request is larger than the service reads."""
+
+
+class OverloadedError(AuditSealError):
+    """Too much at once: nothing was done, and the same call may succeed later.
+
+    Attributes:
+        reason: `rate-limit` where the caller was too fast, `busy` where the service as a whole is, `draining` where
+            it is about to stop.
+        retry_after_s: how long to wait before the next attempt.
+    """
+
+    retryable = True
+
+    def __init__(self, message: str, *, reason: str, retry_after_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.retry_after_s = retry_after_s
+
+
+class ServiceError(AuditSealError):
+    """A client got no answer from the service, or one it cannot rely on.
+
+    The events of the call may be in the log: send them again under the same id.
+
+    Attributes:
+        retryable: whether the same call may succeed later.
+        status: the HTTP status, where there was an answer.
+    """
+
+    def __init__(self, message: str, *, retryable: bool, status: int | None = None) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+        self.status = status

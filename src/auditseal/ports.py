@@ -7,10 +7,12 @@ raises those of `auditseal.errors`, with the cause attached.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from auditseal.core.algorithm import Algorithm, PublicKey
+from auditseal.core.caller import Caller
 from auditseal.core.chain import Head
 from auditseal.core.checkpoint import Checkpoint
 from auditseal.core.entry import Entry, StoredEntry, StoredSignature
@@ -268,6 +270,38 @@ class Store(Source, Protocol):
             which: the filter.
             limit: at most so many.
             after: the (stream, seq) of the last entry of the page before.
+        """
+
+
+@runtime_checkable
+class Exclusive(Protocol):
+    """A store by which several processes agree on who of them does a thing. Not every store can."""
+
+    def exclusively(self, what: str) -> AbstractContextManager[bool]:
+        """Holds a named lock while open; gives False, without waiting, where another process or thread holds it.
+
+        The lock goes with its process, however that ends.
+
+        Args:
+            what: 1 to 32 of `a-z -`.
+
+        Raises:
+            StoreError: whether it is held cannot be told.
+        """
+
+
+class Authenticator(Protocol):
+    """Knows callers by the credential they show. Safe to call from many threads."""
+
+    def authenticate(self, credential: str) -> Caller | None:
+        """Who calls; None where the credential is of another kind.
+
+        Args:
+            credential: what followed `Bearer`; never kept, logged or put into an error's text.
+
+        Raises:
+            UnauthenticatedError: of this kind, and not accepted: unknown, forged, expired, revoked.
+            StoreError: what it is checked against could not be had.
         """
 
 

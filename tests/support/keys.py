@@ -17,9 +17,13 @@ WITH_PUBLIC_KEY = tuple(id_ for id_ in AlgorithmId if id_ is not AlgorithmId.HMA
 _PREHASHED = utils.Prehashed(hashes.SHA256())
 
 
-@cache
 def private_key(algorithm: AlgorithmId, number: int = 0) -> Any:
-    """A private key of the algorithm; another number is another key."""
+    """A private key of the algorithm, the same at each call; another number is another key."""
+    return _make_key(algorithm, number)
+
+
+@cache
+def _make_key(algorithm: AlgorithmId, number: int) -> Any:
     del number
     match algorithm:
         case AlgorithmId.RSA_SHA256 | AlgorithmId.RSA_PSS_SHA256:
@@ -44,9 +48,9 @@ def public_key(algorithm: AlgorithmId, number: int = 0) -> Any:
 
 
 @cache
-def sign(algorithm: AlgorithmId, digest: bytes, number: int = 0) -> bytes:
-    """A signature over 32 bytes with `private_key`; the same at each call."""
-    key = private_key(algorithm, number)
+def sign(algorithm: AlgorithmId, digest: bytes, *, key: Any = None) -> bytes:
+    """A signature over 32 bytes with a key, by default `private_key`; the same at each call."""
+    key = key or private_key(algorithm)
     match algorithm:
         case AlgorithmId.RSA_SHA256:
             return key.sign(digest, padding.PKCS1v15(), _PREHASHED)

@@ -9,9 +9,23 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from auditseal.cli import anchor, checkpoint, keys, log, prove, settings, signers, transfer, verify, witness
+from auditseal.cli import (
+    anchor,
+    checkpoint,
+    keys,
+    log,
+    prove,
+    serve,
+    settings,
+    signers,
+    tokens,
+    transfer,
+    verify,
+    witness,
+)
 from auditseal.cli.demo import command
 from auditseal.cli.exits import Exit, exit_of_error
+from auditseal.cli.policy import app as policy
 from auditseal.errors import AuditSealError
 
 app = typer.Typer(
@@ -33,16 +47,19 @@ app.command("prove")(prove.prove)
 app.command("export")(transfer.export)
 app.command("import")(transfer.import_)
 app.command("sign-pending")(log.sign_pending)
+app.command("serve")(serve.serve)
 app.command("demo")(command.demo)
 app.add_typer(checkpoint.app, name="checkpoint")
 app.add_typer(anchor.app, name="anchor")
 app.add_typer(witness.app, name="witness")
 app.add_typer(keys.app, name="keys")
 app.add_typer(signers.app, name="signers")
+app.add_typer(policy.app, name="policy")
+app.add_typer(tokens.app, name="tokens")
 app.add_typer(settings.app, name="config")
 
 
-def _print_version(asked: bool) -> None:  # noqa: FBT001 - typer's callback
+def _print_version(asked: bool) -> None:
     if asked:
         from importlib.metadata import version
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from auditseal.core.report import Report, Verdict
 from auditseal.errors import (
+    AccessError,
     AuditSealError,
     BacklogFullError,
     ConfigError,
@@ -17,7 +18,9 @@ from auditseal.errors import (
     InputError,
     NotCheckedError,
     NotFoundError,
+    OverloadedError,
     RejectedError,
+    ServiceError,
     SignerError,
     StoreError,
 )
@@ -51,10 +54,13 @@ _BY_ERROR: tuple[tuple[type[AuditSealError], Exit], ...] = (
     (InputError, Exit.USAGE),
     (ConfigError, Exit.USAGE),
     (NotFoundError, Exit.USAGE),
+    (AccessError, Exit.USAGE),
     (ConflictError, Exit.REMOTE),
     (BacklogFullError, Exit.REMOTE),
     (SignerError, Exit.REMOTE),
     (StoreError, Exit.REMOTE),
+    (OverloadedError, Exit.REMOTE),
+    (ServiceError, Exit.REMOTE),
 )
 _STRONGEST_FIRST = (Exit.BAD, Exit.INTERNAL, Exit.REMOTE, Exit.USAGE, Exit.INCONCLUSIVE, Exit.GOOD)
 

@@ -1,11 +1,12 @@
-"""How receipts, entries and reports look, as text and as JSON members."""
+"""How receipts, entries and reports look, as text; as JSON members they are `core.members`."""
 
 from __future__ import annotations
 
-from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
 import orjson
+
+from auditseal.core.members import body_value, entry_members, receipt_members
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,25 +14,8 @@ if TYPE_CHECKING:
     from auditseal.core.entry import StoredEntry
     from auditseal.core.event import Receipt
 
+__all__ = ["entries_table", "entry_members", "entry_text", "json_line", "receipt_members", "receipt_text"]
 _MARK = " (development key)"
-
-
-def receipt_members(receipt: Receipt) -> dict[str, Any]:
-    """A receipt as JSON members; hashes in hex, the signature in base64."""
-    return {
-        "stream": receipt.stream,
-        "seq": receipt.seq,
-        "id": receipt.id,
-        "time": receipt.time,
-        "hash": receipt.hash.hex(),
-        "prev_hash": receipt.prev_hash.hex(),
-        "status": receipt.status,
-        "signer": receipt.signer,
-        "algorithm": receipt.algorithm,
-        "signature": None if receipt.signature is None else b64encode(receipt.signature).decode(),
-        "development": receipt.development,
-        "repeated": receipt.repeated,
-    }
 
 
 def receipt_text(receipt: Receipt) -> str:
@@ -42,40 +26,6 @@ def receipt_text(receipt: Receipt) -> str:
         f"{'  (was there already)' if receipt.repeated else ''}\n"
         f"id {receipt.id}  hash {receipt.hash.hex()}"
     )
-
-
-def body_value(entry: StoredEntry) -> Any:
-    """The body as JSON, or as text where it is none."""
-    try:
-        return orjson.loads(entry.body)
-    except orjson.JSONDecodeError:
-        return entry.body.decode("utf-8", "replace")
-
-
-def entry_members(entry: StoredEntry, *, whole: bool = False) -> dict[str, Any]:
-    """An entry as JSON members; `whole` adds the exact bytes."""
-    body = body_value(entry)
-    members: dict[str, Any] = {
-        "stream": entry.stream,
-        "seq": entry.seq,
-        "event": body,
-        "prev_hash": entry.prev_hash.hex(),
-        "hash": entry.hash.hex(),
-        "status": "signed" if entry.signatures else "pending",
-        "signatures": [
-            {
-                "signer": signature.signer,
-                "algorithm": signature.algorithm,
-                "signature": b64encode(signature.signature).decode(),
-                "request_id": signature.request_id,
-                "signed_at": signature.signed_at,
-            }
-            for signature in entry.signatures
-        ],
-    }
-    if whole:
-        members["body"] = entry.body.decode("utf-8", "replace")
-    return members
 
 
 def json_line(members: dict[str, Any]) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -20,10 +21,14 @@ from auditseal.cli.options import (
     paint,
     parse_outputs,
 )
+from auditseal.errors import InputError
 
 if TYPE_CHECKING:
     from auditseal.core.body_diff import Difference
     from auditseal.core.explain import Explanation
+    from auditseal.core.registry import Registry
+    from auditseal.core.report import Report
+    from auditseal.wiring.evidence import Evidence
 
 SourceArgument = Annotated[
     str | None, typer.Argument(metavar="ADDRESS", help="A log or an export. [AUDITSEAL_LOG, DATABASE_URL]")
@@ -33,6 +38,9 @@ SourceArgument = Annotated[
 def verify(
     source: SourceArgument = None,
     signers: SignersOption = None,
+    format_: Annotated[
+        str, typer.Option("--format", help="auditseal, or agent-manager for a JSON file of that deployment's rows.")
+    ] = "auditseal",
     stream: StreamsOption = None,
     ask_kms: Annotated[
         bool, typer.Option("--ask-kms", help="Let KMS verify the MACs of HMAC keys; all else is offline.")
@@ -64,12 +72,12 @@ def verify(
     from auditseal.core.grade import parse_grade
     from auditseal.service.ids import now_micros
     from auditseal.wiring.evidence import Evidence
-    from auditseal.wiring.proofs import is_proof, verify_proof
     from auditseal.wiring.sources import is_export, log_address
     from auditseal.wiring.verifying import registry_for
-    from auditseal.wiring.verifying import verify as verify_source
 
     outputs = parse_outputs(output, ("text", "json"))
+    if format_ not in _FORMATS:
+        raise InputError(f"--format {format_[:20]} is not one of {', '.join(_FORMATS)}")
     settings = load_settings({"log": source, "signers": signers}).settings
     address = log_address(settings)
     path, registry = registry_for(settings, address)
@@ -83,27 +91,51 @@ def verify(
         origin=origin,
         now=now if as_of is None else parse_time(instant(as_of)),
     )
-    progress = ProgressLine("verified")
-    try:
-        if is_proof(address):
-            report = verify_proof(address, registry, evidence, ask_kms=ask_kms)
-        else:
-            report = verify_source(
-                address,
-                registry,
-                streams=stream,
-                ask_kms=ask_kms,
-                evidence=evidence,
-                processes=os.cpu_count() or 1,
-                progress=progress,
-            )
-    finally:
-        progress.clear()
+    report = _FORMATS[format_](address, registry, stream, ask_kms, evidence)
     emit(
         outputs,
         {"text": lambda: report_text(report, str(path)), "json": lambda: json_text(report_members(report))},
     )
     return exit_of_report(report)
+
+
+def _verify_log(
+    address: str, registry: Registry, streams: list[str] | None, ask_kms: bool, evidence: Evidence
+) -> Report:
+    from auditseal.wiring.proofs import is_proof, verify_proof
+    from auditseal.wiring.verifying import verify as verify_source
+
+    if is_proof(address):
+        return verify_proof(address, registry, evidence, ask_kms=ask_kms)
+    progress = ProgressLine("verified")
+    try:
+        return verify_source(
+            address,
+            registry,
+            streams=streams,
+            ask_kms=ask_kms,
+            evidence=evidence,
+            processes=os.cpu_count() or 1,
+            progress=progress,
+        )
+    finally:
+        progress.clear()
+
+
+def _verify_agent_manager(
+    address: str, registry: Registry, streams: list[str] | None, ask_kms: bool, evidence: Evidence
+) -> Report:
+    from auditseal.wiring.verifying import verify_agent_manager
+
+    if streams:
+        raise InputError("--stream has no meaning for --format agent-manager: its table is one chain")
+    if evidence.state or evidence.anchors or evidence.witness_policy or evidence.require:
+        raise InputError("--format agent-manager has no checkpoints: --state, --anchor, --require do not apply")
+    return verify_agent_manager(Path(address), registry, ask_kms=ask_kms)
+
+
+_Verify = Callable[[str, "Registry", "list[str] | None", bool, "Evidence"], "Report"]
+_FORMATS: Final[dict[str, _Verify]] = {"auditseal": _verify_log, "agent-manager": _verify_agent_manager}
 
 
 def explain(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from auditseal.core.algorithm import AlgorithmId, PublicKey, infer_algorithm, key_kind
 from auditseal.core.private_key import ADVICE, holds_private_key
@@ -174,5 +174,5 @@ def key_spec(key: PublicKey) -> str:
             return "ECC_NIST_P256"
         case ed25519.Ed25519PublicKey():
             return "ECC_NIST_EDWARDS25519"
-        case mldsa.MLDSA44PublicKey() | mldsa.MLDSA65PublicKey() | mldsa.MLDSA87PublicKey():
+        case _:
             return infer_algorithm(key).kms_key_specs[0]

@@ -32,7 +32,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 import orjson
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from auditseal.core.algorithm import AlgorithmId
 from auditseal.core.canonical import is_canonical
@@ -479,8 +479,7 @@ def _malformation(signature: StoredSignature, signer: RegisteredSigner) -> str |
         return f"{len(signature.signature)} bytes, and a signature by {signer.signer_id} has {length}"
     if algorithm.id is AlgorithmId.ECDSA_P256_SHA256:
         try:
-            if encode_dss_signature(*decode_dss_signature(signature.signature)) != signature.signature:
-                return "not the one DER form of an ECDSA signature"
+            decode_dss_signature(signature.signature)  # strict: nothing but the one DER form
         except ValueError:
             return "not the DER form of an ECDSA signature"
     return None

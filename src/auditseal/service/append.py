@@ -174,7 +174,13 @@ class Appender:
             most_in_flight = _CHUNKS_UNDER_CHECKPOINT
         try:
             while chunk := list(islice(source, CHUNK)):
-                in_flight.append(self._chain(chunk, ack))
+                try:
+                    in_flight.append(self._chain(chunk, ack))
+                except AuditSealError:
+                    # What is in the log already is told before what keeps the rest out.
+                    while in_flight:
+                        yield self._finish(in_flight.popleft(), ack)
+                    raise
                 if len(in_flight) >= most_in_flight:
                     yield self._finish(in_flight.popleft(), ack)
             while in_flight:

@@ -67,8 +67,7 @@ def audit(
     Raises:
         StoreError: the source cannot be read on.
     """
-    mac_rules = mac_rules_of(registry, mac_verifier)
-    trust = Trust(registry=registry, mac_rules=mac_rules)
+    trust = trust_in(registry, mac_verifier)
     outside = outside or Outside()
     sizes = outside.sizes()
     streams_asked = streams
@@ -80,7 +79,7 @@ def audit(
         for name in outside.resumed:
             whole.recall(name, outside.remembered[name])
         segments = (_verify(part, trust, sizes) for part in _chunks(_walk_on(source, streams, outside), _SEGMENT))
-    elif mac_rules:
+    elif trust.mac_rules:
         segments = _in_threads(source, streams, trust, sizes)
     elif processes > 1 and reopen and (total or 0) >= _WORTH_PROCESSES and isinstance(source, PartedSource):
         segments = _in_processes(source, streams, (reopen, registry.to_json_bytes(), sizes), processes)
@@ -238,15 +237,15 @@ def _chunks(entries: Iterator[StoredEntry], size: int) -> Iterator[list[StoredEn
         yield chunk
 
 
-def mac_rules_of(registry: Registry, mac_verifier: MacVerifier | None) -> dict[str, Rule]:
-    """By signer id, the checks of signers whose HMAC key is in a KMS; none where that is not to be asked."""
-    if mac_verifier is None:
-        return {}
+def trust_in(registry: Registry, mac_verifier: MacVerifier | None = None) -> Trust:
+    """Trust in a registry's signers; those whose HMAC key only a KMS has are checked by asking it, if that is given."""
     rules: dict[str, Rule] = {}
+    if mac_verifier is None:
+        return Trust(registry=registry)
     for signer in registry:
         if signer.algorithm.id is AlgorithmId.HMAC_SHA256 and signer.rule is None and signer.key_arn is not None:
             rules[signer.signer_id] = _remote_rule(mac_verifier, signer.key_arn)
-    return rules
+    return Trust(registry=registry, mac_rules=rules)
 
 
 def _remote_rule(mac_verifier: MacVerifier, key_id: str) -> Rule:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -23,6 +24,7 @@ from auditseal.service.ids import now_micros
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from auditseal.core.entry import Entry, StoredEntry
     from auditseal.ports import Clock, Signer, Store
@@ -183,11 +185,32 @@ class Sealer:
 
 
 class Resealer:
-    """Tries again, in the background, whatever is pending, until nothing is. It runs only while there is a backlog."""
+    """Tries again, in the background, whatever is pending, until nothing is.
 
-    def __init__(self, sealer: Sealer, *, grace_s: float = 15.0) -> None:
+    It runs while there is a backlog of this process; where it watches, always, and also signs what another process left
+    behind. Of several processes one works at a time, so that nothing is signed twice.
+    """
+
+    def __init__(
+        self,
+        sealer: Sealer,
+        *,
+        grace_s: float = 15.0,
+        watch_s: float | None = None,
+        claim: Callable[[], AbstractContextManager[bool]] = lambda: nullcontext(True),
+    ) -> None:
+        """Sets up.
+
+        Args:
+            sealer: signs.
+            grace_s: what is younger may just be being signed by the process that appended it.
+            watch_s: how often to look for what others left; None looks only when woken.
+            claim: gives, while it is held open, whether this process is the one that works.
+        """
         self._sealer = sealer
         self._grace_s = grace_s
+        self._watch_s = watch_s
+        self._claim = claim
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -211,13 +234,18 @@ class Resealer:
         pause_s = _FIRST_PAUSE_S
         while not self._stop.wait(pause_s):
             try:
-                backlog = self._sealer.sign_pending(grace_s=self._grace_s, stop=self._stop)
+                with self._claim() as claimed:
+                    backlog = self._sealer.sign_pending(grace_s=self._grace_s, stop=self._stop) if claimed else None
             except StoreError:
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
                 continue
-            if backlog.left == 0:
-                return
-            pause_s = _FIRST_PAUSE_S if backlog.signed else min(pause_s * 2, _LONGEST_PAUSE_S)
+            if backlog is not None and backlog.left == 0:
+                if self._watch_s is None:
+                    return
+                pause_s = self._watch_s
+            else:
+                advanced = backlog is not None and backlog.signed
+                pause_s = _FIRST_PAUSE_S if advanced else min(pause_s * 2, self._watch_s or _LONGEST_PAUSE_S)
 
 
 def _done(outcome: Sealed) -> Future[Sealed]:

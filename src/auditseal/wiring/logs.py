@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from auditseal.config import load_settings
 from auditseal.core.event import Limits
 from auditseal.errors import ConfigError, ConflictError, SignerError
 from auditseal.wiring import checkpoints, signing
-from auditseal.wiring.sources import create_store, local_folder, log_address, open_store
+from auditseal.wiring.sources import create_store, is_service, local_folder, log_address, open_store
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
     from pathlib import Path
 
+    from auditseal.client import Client
     from auditseal.config import Settings
-    from auditseal.ports import Signer
+    from auditseal.ports import Signer, Store
     from auditseal.service.log import Log
+    from auditseal.service.seal import Resealer, Sealer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,11 +84,12 @@ def open_log(
     require_kms: bool | None = None,
     on_signer_failure: Literal["refuse", "queue"] | None = None,
     create: bool = False,
-) -> Log:
+) -> Log | Client:
     """Opens a log for appending. What is not given here comes from the environment and the settings file.
 
     Args:
-        address: such as `sqlite:///audit.db`.
+        address: such as `sqlite:///audit.db`, or a service's, `https://audit.internal`: it has a signer of its own, and
+            `AUDITSEAL_TOKEN` says who calls.
         signer: one made by the caller, in place of a configured one.
         signers: path of signers.json, against which the signer is checked at the start.
         kms_key_id: key id, key ARN, alias or alias ARN in AWS KMS.
@@ -110,6 +115,13 @@ def open_log(
         "on_signer_failure": on_signer_failure,
     }
     settings = load_settings(flags).settings
+    if is_service(log_address(settings)):
+        given = [name for name, value in flags.items() if name != "log" and value is not None]
+        if given or signer is not None or create:
+            raise ConfigError(
+                f"{settings.log} is a service, which signs by itself: leave out {(given or ['signer'])[0]}"
+            )
+        return open_client(settings)
     if create and signer is None:
         init_log(settings)
     elif create:
@@ -117,13 +129,34 @@ def open_log(
     return open_configured(settings, signer=signer)
 
 
-def open_configured(settings: Settings, *, signer: Signer | None = None, background: bool = True) -> Log:
+def open_client(settings: Settings) -> Client:
+    """A client of the service that the settings name.
+
+    Raises:
+        ConfigError: the address is not usable, or the extra `client` is not installed.
+    """
+    from auditseal.client import Client
+
+    token = None if settings.token is None else settings.token.get_secret_value()
+    return Client(log_address(settings), token=token)
+
+
+def open_configured(
+    settings: Settings,
+    *,
+    signer: Signer | None = None,
+    background: bool = True,
+    watch_s: float | None = None,
+    wrap_signer: Callable[[Signer], Signer] = lambda signer: signer,
+) -> Log:
     """The log of the settings; see `open_log`.
 
     Args:
         settings: all of them.
         signer: as `open_log`.
         background: whether pending entries are signed by a thread of their own.
+        watch_s: how often that thread looks for what other processes left pending; None for never.
+        wrap_signer: gives the signer that is used in place of the configured one, such as a metered one.
 
     Raises:
         AuditSealError: as `open_log`.
@@ -138,10 +171,11 @@ def open_configured(settings: Settings, *, signer: Signer | None = None, backgro
         raise
     from auditseal.service.append import Appender, SigningPolicy
     from auditseal.service.log import Log
-    from auditseal.service.seal import Resealer, Sealer
+    from auditseal.service.seal import Sealer
 
+    signer = wrap_signer(signer)
     sealer = Sealer(store, signer) if settings.signing_mode == "event" else None
-    resealer = Resealer(sealer) if background and sealer is not None else None
+    resealer = _resealer(store, sealer, watch_s) if background and sealer is not None else None
     try:
         loop = checkpoints.open_loop(settings, store, signer, sealer)
     except BaseException:
@@ -154,9 +188,18 @@ def open_configured(settings: Settings, *, signer: Signer | None = None, backgro
     )
     limits = Limits(max_body_bytes=settings.max_body_bytes, max_depth=settings.max_depth)
     appender = Appender(store, sealer, resealer=resealer, checkpoints=loop, policy=policy, limits=limits)
-    if resealer is not None and store.pending(limit=1):
+    if resealer is not None and (watch_s is not None or store.pending(limit=1)):
         resealer.wake()
     return Log(store, appender, sealer=sealer, resealer=resealer, checkpoints=loop)
+
+
+def _resealer(store: Store, sealer: Sealer, watch_s: float | None) -> Resealer:
+    from auditseal.ports import Exclusive
+    from auditseal.service.seal import Resealer
+
+    if isinstance(store, Exclusive):
+        return Resealer(sealer, watch_s=watch_s, claim=partial(store.exclusively, "reseal"))
+    return Resealer(sealer, watch_s=watch_s)
 
 
 def _configured_signer(settings: Settings, address: str) -> Signer:

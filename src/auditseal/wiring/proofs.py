@@ -45,7 +45,7 @@ def verify_proof(path: str, registry: Registry, evidence: Evidence, *, ask_kms: 
     from auditseal.adapters.whole_file import read_whole
     from auditseal.config import load_settings
     from auditseal.core.bundle import MAX_BUNDLE_BYTES
-    from auditseal.service.audit import mac_rules_of
+    from auditseal.service.audit import trust_in
     from auditseal.service.proof_report import report_on_proof
     from auditseal.wiring.checkpoints import load_policy
     from auditseal.wiring.verifying import MacVerifiers
@@ -60,7 +60,7 @@ def verify_proof(path: str, registry: Registry, evidence: Evidence, *, ask_kms: 
             registry,
             policy=load_policy(evidence.witness_policy) if evidence.witness_policy is not None else None,
             require=evidence.require,
-            mac_rules=mac_rules_of(registry, macs),
+            mac_rules=trust_in(registry, macs).mac_rules,
         )
     finally:
         if macs is not None:

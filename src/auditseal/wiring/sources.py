@@ -30,6 +30,11 @@ def log_address(settings: Settings) -> str:
     return settings.log
 
 
+def is_service(address: str) -> bool:
+    """Whether an address is that of a service, which is called and not opened."""
+    return address.startswith(("https://", "http://"))
+
+
 def open_store(address: str, *, read_only: bool = False) -> Store:
     """The log at an address.
 
@@ -43,6 +48,8 @@ def open_store(address: str, *, read_only: bool = False) -> Store:
         return SqliteStore(address, read_only=read_only)
     if is_export(address):
         raise InputError(f"{address} is an export, and this needs a log: auditseal import it into one first")
+    if is_service(address):
+        raise InputError(f"{_shown(address)} is a service, and this needs the log itself: run it where the log is")
     raise InputError(f"{_shown(address)} is no address of a log: write {_FORMS}")
 
 

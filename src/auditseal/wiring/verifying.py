@@ -57,6 +57,31 @@ def registry_for(settings: Settings, address: str) -> tuple[Path, Registry]:
     return path, Registry.load(path)
 
 
+def verify_agent_manager(path: Path, registry: core.Registry, *, ask_kms: bool = False) -> Report:
+    """Verifies the existing deployment's rows, exported to a JSON file, under their own rule.
+
+    Args:
+        path: of a JSON array of rows.
+        registry: the accepted signers.
+        ask_kms: as `verify`.
+
+    Raises:
+        InputError, NotFoundError, ConfigError, StoreError: as `verify`.
+    """
+    from auditseal.adapters.stores.agent_manager import read_rows
+    from auditseal.config import load_settings
+    from auditseal.core.agent_manager.verify import verify_rows
+    from auditseal.service.audit import trust_in
+
+    rows, unreadable = read_rows(path)
+    macs = MacVerifiers(load_settings().settings) if ask_kms else None
+    try:
+        return verify_rows(str(path), rows, trust_in(registry, macs), unreadable=unreadable)
+    finally:
+        if macs is not None:
+            macs.close()
+
+
 def verify(
     source: str | os.PathLike[str] | Source,
     registry: core.Registry | str | os.PathLike[str],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import selectors
 import ssl
 import threading
 from collections.abc import Coroutine
@@ -40,7 +41,8 @@ class FakeKms:
         self.connections: set[Connection] = set()
         self.accepted = 0
         self._tls = tls
-        self._loop = asyncio.new_event_loop()
+        # Unlike epoll, select waits by the microsecond: latencies are what they are set to.
+        self._loop = asyncio.SelectorEventLoop(selectors.SelectSelector())
         self._thread = threading.Thread(target=self._loop.run_forever, name="fake-kms", daemon=True)
         self._thread.start()
         self._server = self._run(self._listen(port))

@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from datetime import UTC, datetime, timedelta
+import time
+from datetime import UTC, datetime
 from functools import lru_cache
 
 from fakes.kms.principals import Principal, Principals
@@ -18,7 +19,7 @@ _AUTHORIZATION = re.compile(
     r"AWS4-HMAC-SHA256 Credential=([^/,\s]+)/(\d{8})/([^/,]+)/([^/,]+)/aws4_request, ?"
     r"SignedHeaders=([a-z0-9;-]+), ?Signature=([0-9a-f]{64})"
 )
-_SKEW = timedelta(minutes=5)
+_SKEW_S = 300
 
 
 def authenticate(headers: dict[str, str], body: bytes, region: str, principals: Principals) -> Principal:
@@ -70,14 +71,21 @@ def _check_scope(scope_region: str, service: str, region: str) -> None:
 
 
 def _check_date(moment: str, date: str) -> None:
-    try:
-        signed_at = datetime.strptime(moment, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-    except ValueError:
-        raise RefusalError("IncompleteSignatureException", "X-Amz-Date is not a time") from None
+    signed_at = _parse_date(moment)
+    if signed_at is None:
+        raise RefusalError("IncompleteSignatureException", "X-Amz-Date is not a time")
     if moment[:8] != date:
         raise RefusalError("InvalidSignatureException", "Date in Credential scope does not match X-Amz-Date.")
-    if abs(datetime.now(UTC) - signed_at) > _SKEW:
+    if abs(time.time() - signed_at) > _SKEW_S:
         raise RefusalError("InvalidSignatureException", f"Signature expired: {moment}.")
+
+
+@lru_cache(maxsize=16)
+def _parse_date(moment: str) -> float | None:
+    try:
+        return datetime.strptime(moment, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return None
 
 
 def _sha256(data: bytes) -> str:

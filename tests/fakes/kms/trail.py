@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
 
 from fakes.kms.context import Call
 from fakes.kms.refusal import RefusalError
@@ -34,12 +33,13 @@ _ANSWERED = frozenset({"CreateKey", "CreateGrant", "ScheduleKeyDeletion"})
 
 
 def build_record(
-    call: Call, *, answer: dict[str, Any] | None, refusal: RefusalError | None, at: float, agent: str
+    call: Call, *, event_id: str, answer: dict[str, Any] | None, refusal: RefusalError | None, at: float, agent: str
 ) -> dict:
     """The record of one call.
 
     Args:
         call: who called what on which key.
+        event_id: of the record.
         answer: what was answered; None for a refusal.
         refusal: the error; None for an answer.
         at: seconds since the epoch.
@@ -63,7 +63,7 @@ def build_record(
         "requestParameters": _public(call.parameters) or None,
         "responseElements": _public(answer) if answer and call.operation in _ANSWERED else None,
         "requestID": call.request_id,
-        "eventID": str(uuid4()),
+        "eventID": event_id,
         "readOnly": call.operation in READ_ONLY,
         "resources": [{"accountId": key.account, "type": "AWS::KMS::Key", "ARN": key.arn}] if key else [],
         "eventType": "AwsApiCall",

@@ -104,6 +104,34 @@ def test_both_paths_give_the_same_bytes_or_refuse_for_the_same_reason(value):
     assert _outcome(canonicalize, value) == _outcome(_careful, value)
 
 
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (1e-5, "0.00001"),
+        (9.9e-6, "0.0000099"),
+        (1.5e-6, "0.0000015"),
+        (1e-6, "0.000001"),
+        (9.9e-7, "9.9e-7"),
+        (5e-324, "5e-324"),
+        (0.1, "0.1"),
+        (1.0, "1"),
+        (-0.0, "0"),
+        (999999999999999.9, "999999999999999.9"),
+        (1e15, "1000000000000000"),
+        (2.0**53, "9007199254740992"),
+        (1e16, "10000000000000000"),
+        (1e20, "100000000000000000000"),
+        (1e21, "1e+21"),
+        (1.5e300, "1.5e+300"),
+    ],
+)
+def test_numbers_are_written_as_ecmascript_writes_them(number, text):
+    assert canonicalize(number).decode() == text
+    assert canonicalize([number]).decode() == f"[{text}]"
+    if number:
+        assert canonicalize({"n": -number}).decode() == f'{{"n":-{text}}}'
+
+
 @given(values, st.randoms())
 def test_the_order_of_members_makes_no_difference(value, random):
     def shuffled(part):

@@ -144,6 +144,25 @@ def test_time_is_compared_across_entries_whose_time_cannot_be_read():
     assert _findings([(s, p, h, times[s]) for s, p, h, _ in _chain(3)]) == [("time-runs-back", 2)]
 
 
+@pytest.mark.parametrize("cuts", [[0, 1, 3], [0, 2, 3], [0, 1, 2, 3]], ids=str)
+@pytest.mark.parametrize("backwards", [False, True])
+def test_time_is_compared_so_wherever_the_chain_is_cut(cuts, backwards):
+    times = [TIMES[5], "", TIMES[4]]
+    chain = [(seq, prev, hash_, times[seq]) for seq, prev, hash_, _ in _chain(3)]
+    parts = [_fold(chain[start:end])[0] for start, end in pairwise(cuts)]
+    joined = ChainFold("s")
+    found = [finding for part in (parts[::-1] if backwards else parts) for finding in joined.merge(part)]
+    assert [(finding.code, finding.seq) for finding in found] == [("time-runs-back", 2)]
+
+
+def test_a_fork_behind_a_cut_is_told_apart_by_what_stood_before_the_cut():
+    chain = _chain(2)
+    joined, _ = _fold(chain[:1])
+    single, _ = _fold([(1, _hash("other"), _hash("x"), TIMES[1])])
+    assert [finding.code for finding in joined.merge(single)] == ["broken-link"]
+    assert [finding.code for finding in joined.add(*chain[1])] == ["fork"]
+
+
 def test_the_same_entry_twice_is_a_duplicate():
     chain = _chain(3)
     assert _findings([*chain[:2], chain[1], chain[2]]) == [("duplicate-seq", 1)]

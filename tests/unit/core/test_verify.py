@@ -4,9 +4,11 @@ import base64
 import hashlib
 import pickle
 from dataclasses import replace
+from itertools import pairwise
 
 import orjson
 import pytest
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -172,6 +174,8 @@ def test_column_mismatch_where_an_entry_was_moved_to_another_place():
     ]
     (moved,) = (f for f in _verify([*log, replace(log[0], stream="other")]).findings if f.stream == "other")
     assert (moved.code, moved.expected, moved.actual) == (Code.COLUMN_MISMATCH, "stream default", "stream other")
+    (bare,) = _verify([replace(log[0], stream="other", columns=None)]).findings
+    assert (bare.code, bare.actual) == (Code.COLUMN_MISMATCH, "stream other")
 
 
 def test_column_mismatch_where_a_signature_was_stored_for_another_hash():
@@ -281,6 +285,19 @@ def test_malformed_signature_where_der_is_not_the_one_form():
     assert _found(_at(log, 0, **_signature(log[0], signature=longer)), Registry(signers=(signer(algorithm),))) == [
         ("malformed-signature", 0)
     ]
+
+
+@given(st.data())
+def test_no_two_byte_strings_are_read_as_one_ecdsa_signature(data):
+    """What `malformed-signature` relies on: the library reads DER alone, so that no encoding can be changed."""
+    der = bytearray(sign(AlgorithmId.ECDSA_P256_SHA256, data.draw(st.sampled_from([bytes(32), b"\xff" * 32]))))
+    for place in data.draw(st.lists(st.integers(0, len(der) - 1), max_size=3)):
+        der[place : place + data.draw(st.integers(0, 1))] = data.draw(st.sampled_from([b"", b"\0", b"\x02", b"\x81"]))
+    try:
+        numbers = decode_dss_signature(bytes(der))
+    except ValueError:
+        numbers = None
+    assert numbers is None or encode_dss_signature(*numbers) == der
 
 
 def test_malformed_signature_where_another_algorithm_is_named():
@@ -478,3 +495,35 @@ def test_every_batch_size_and_order_of_removal_names_what_is_missing(kept):
 
 
 _LOG_OF_FIVE = make_log(5)
+_DEFECTS = (
+    lambda entry: entry,
+    lambda entry: replace(entry, signatures=()),
+    lambda entry: replace(entry, **_signature(entry, signer="nobody")),
+    lambda entry: replace(entry, **_signature(entry, signature=bytes(64))),
+    lambda entry: replace(entry, body=b"{}"),
+    lambda entry: replace(entry, prev_hash=b"\7" * 32),
+    lambda entry: replace(entry, columns=replace(entry.columns, actor="x")),
+    lambda entry: _resigned(entry, body=_with_body(entry, time="2026-06-30T00:00:00.000000Z")),
+    lambda entry: None,
+)
+
+
+@given(st.lists(st.sampled_from(_DEFECTS), min_size=5, max_size=5), st.lists(st.integers(0, 10), max_size=4))
+def test_a_report_is_the_same_wherever_the_log_is_cut_into_segments(defects, cuts):
+    """But for the event's id, which the entry at a cut has lost."""
+    mended = [defect(entry) for defect, entry in zip(defects, _LOG_OF_FIVE, strict=True)]
+    streams = [entry for entry in mended if entry], make_log(5, stream="other")
+    entries = [*streams[0], *streams[1]]
+    places = sorted({0, len(entries), *(min(cut, len(entries)) for cut in cuts)})
+    trust = Trust(registry=REGISTRY)
+    whole, joined = Segment(trust), Segment(trust)
+    for entry in entries:
+        whole.add(entry)
+    for start, end in pairwise(places):
+        segment = Segment(trust)
+        for entry in entries[start:end]:
+            segment.add(entry)
+        joined.join(segment.closed())
+    reports = [segment.report("log") for segment in (whole, joined)]
+    facts = [(r.verdict, r.streams, r.checked, [replace(f, entry_id=None) for f in r.findings]) for r in reports]
+    assert facts[0] == facts[1]

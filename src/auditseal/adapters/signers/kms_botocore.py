@@ -6,18 +6,13 @@ so each attempt runs in a thread of its own that is left behind when its time is
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from functools import partial
-from queue import Empty, SimpleQueue
-from typing import Any, NoReturn, TypeVar
+from typing import Any
 
 from botocore import xform_name
 
 from auditseal.adapters.signers.kms_calls import Answer
+from auditseal.adapters.signers.kms_deadline import within
 from auditseal.adapters.signers.kms_errors import from_exception
-
-T = TypeVar("T")
 
 
 class BotocoreTransport:
@@ -39,31 +34,3 @@ class BotocoreTransport:
     def close(self) -> None:
         """Closes the client's connections. Idempotent."""
         self._client.close()
-
-
-def within(timeout_s: float, work: Callable[[], T]) -> T:
-    """What `work` returns or raises, if it ends in time.
-
-    Raises:
-        TimeoutError: it did not; its thread is left to end by itself.
-    """
-    outcome: SimpleQueue[Callable[[], T]] = SimpleQueue()
-
-    def run() -> None:
-        try:
-            result = work()
-        except BaseException as error:  # noqa: BLE001 - it is raised again where it is waited for
-            outcome.put(partial(_raise, error))
-        else:
-            outcome.put(lambda: result)
-
-    threading.Thread(target=run, name="auditseal-kms", daemon=True).start()
-    try:
-        ended = outcome.get(timeout=timeout_s)
-    except Empty:
-        raise TimeoutError from None
-    return ended()
-
-
-def _raise(error: BaseException) -> NoReturn:
-    raise error

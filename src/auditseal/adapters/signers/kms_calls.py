@@ -68,7 +68,7 @@ class Transport(Protocol):
 
 
 class KmsCalls:
-    """Calls to one KMS endpoint. Safe to use from many threads; make it after a fork, not before.
+    """Calls to one KMS endpoint. Safe to use from many threads.
 
     Args:
         endpoint: its URL.

@@ -1,9 +1,8 @@
-"""Why a call to KMS failed, as data: each error code, botocore exception and awscrt error with its cause and its fix.
+"""Why a call to KMS failed, as data: each error code and botocore exception with its cause and its fix.
 
 `retryable` says whether the cause passes by itself; it decides both our own retries and what callers are told.
 
-Source: AWS KMS API Reference, "Common Errors" and the errors of each operation; botocore's `exceptions` module;
-aws-c-io and aws-c-http error names.
+Source: AWS KMS API Reference, "Common Errors" and the errors of each operation; botocore's `exceptions` module.
 """
 
 from __future__ import annotations
@@ -65,7 +64,7 @@ MALFORMED: Final = Cause("malformed-answer", "the answer is not KMS's: check wha
 TLS: Final = Cause("tls", "no secure connection: check AWS_CA_BUNDLE and what answers at the endpoint URL", True)
 CERTIFICATE: Final = Cause("tls", "the endpoint's certificate is not trusted: set AWS_CA_BUNDLE to its authority's")
 NO_TOKEN: Final = Cause("credentials", "the credentials could not be fetched: check role, IMDS and STS access", True)
-CLIENT: Final = Cause("client", "botocore failed in itself: check its version and the AWS configuration")
+CLIENT: Final = Cause("client", "botocore or awscrt failed in itself: check their versions and the AWS configuration")
 
 NO_CREDENTIALS: Final = Cause(
     CONFIGURATION, "no AWS credentials, or incomplete ones: give the process a role, a profile or AWS_ACCESS_KEY_ID"
@@ -140,21 +139,6 @@ _CLASSES_BY_CAUSE: Final = {
         UnsupportedS3ControlConfigurationError StubResponseError MD5UnavailableError MissingDependencyException
         UndefinedModelAttributeError AwsChunkedWrapperError FlexibleChecksumError""",
 }
-_CRT_PREFIXES: Final = {
-    "AWS_IO_TLS": TLS,
-    "AWS_IO_DNS": UNREACHABLE,
-    "AWS_IO_SOCKET_CLOSED": INTERRUPTED,
-    "AWS_IO_BROKEN_PIPE": INTERRUPTED,
-    "AWS_IO_SOCKET": UNREACHABLE,
-    "AWS_IO_": INTERRUPTED,
-    "AWS_ERROR_HTTP_RESPONSE_FIRST_BYTE_TIMEOUT": TIMEOUT,
-    "AWS_ERROR_HTTP_CHANNEL_THROUGHPUT_FAILURE": TIMEOUT,
-    "AWS_ERROR_HTTP_PROTOCOL_ERROR": MALFORMED,
-    "AWS_ERROR_HTTP_INVALID": MALFORMED,
-    "AWS_ERROR_HTTP_PROXY": PROXY,
-    "AWS_ERROR_HTTP_": INTERRUPTED,
-    "AWS_AUTH_": NO_CREDENTIALS,
-}
 
 
 def _by_name(names_by_cause: dict[Cause, str]) -> dict[str, Cause]:
@@ -165,9 +149,3 @@ CAUSE_OF_CODE: Final = _by_name(_CODES_BY_CAUSE)
 """By the error code in KMS's answer."""
 CAUSE_OF_CLASS: Final = _by_name(_CLASSES_BY_CAUSE)
 """By the name of a botocore exception; a subclass without an entry takes its parent's."""
-
-
-def cause_of_crt(name: str) -> Cause:
-    """The cause of an awscrt error by its name, by the longest prefix that is known."""
-    found = [prefix for prefix in _CRT_PREFIXES if name.startswith(prefix)]
-    return _CRT_PREFIXES[max(found, key=len)] if found else INTERRUPTED

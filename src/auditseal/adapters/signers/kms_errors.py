@@ -7,6 +7,7 @@ only for a denial, where it names principal, action and resource.
 from __future__ import annotations
 
 import re
+import ssl
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -20,7 +21,6 @@ from auditseal.errors import ConfigError, SignerError
 KmsError = SignerError | ConfigError
 
 _MESSAGE_CHARACTERS: Final = 400
-_CRT_TEXT: Final = re.compile(r"\d+ \((AWS_[A-Z0-9_]+)\)")
 _CODE: Final = re.compile(r"[A-Za-z0-9_.-]{1,80}")
 
 
@@ -89,13 +89,12 @@ def _from_client_error(operation: str, response: dict[str, Any]) -> SignerError:
 
 
 def _cause_of(error: BaseException) -> Cause:
-    crt_name = _crt_name(error)
-    if crt_name is not None:
-        return causes.cause_of_crt(crt_name)
     if isinstance(error, SSLError) and "certificate" in str(error).lower():
         return causes.CERTIFICATE
     if isinstance(error, TimeoutError):
         return causes.TIMEOUT
+    if isinstance(error, ssl.SSLError):
+        return causes.CERTIFICATE if isinstance(error, ssl.SSLCertVerificationError) else causes.TLS
     if isinstance(error, ResponseParserError):
         return causes.MALFORMED
     if type(error).__module__ == "botocore.exceptions":
@@ -117,13 +116,7 @@ def _cause_of_status(status: int, *, has_code: bool) -> Cause:
     return causes.UNEXPECTED if has_code else causes.ENDPOINT
 
 
-def _crt_name(error: BaseException) -> str | None:
-    """The name of an awscrt error: as an attribute where it came later, in a RuntimeError where it came at once."""
-    if type(error).__module__.startswith("awscrt"):
-        return str(getattr(error, "name", ""))
-    found = _CRT_TEXT.match(str(error)) if isinstance(error, RuntimeError) else None
-    return found[1] if found else None
-
-
 def _name(error: BaseException) -> str:
-    return _crt_name(error) or type(error).__name__
+    """The error's class; for one of awscrt its own name."""
+    name = getattr(error, "name", None)
+    return name if isinstance(name, str) and name.startswith("AWS_") else type(error).__name__

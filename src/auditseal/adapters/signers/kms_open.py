@@ -17,13 +17,17 @@ from botocore.httpsession import get_cert_path
 from botocore.session import Session
 from botocore.utils import get_environ_proxies
 
-from auditseal.adapters.signers.kms_botocore import BotocoreTransport, within
+from auditseal.adapters.signers.kms_botocore import BotocoreTransport
 from auditseal.adapters.signers.kms_calls import KmsCalls, Transport
+from auditseal.adapters.signers.kms_connections import Connections
+from auditseal.adapters.signers.kms_deadline import within
 from auditseal.adapters.signers.kms_errors import from_exception
 from auditseal.adapters.signers.kms_retry import RetryRules
 from auditseal.errors import ConfigError
 
 _STANDARD_ATTEMPTS: Final = 3
+_SET_UP_S: Final = 30.0
+"""For reading AWS's configuration, and credentials from wherever it says, once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +82,7 @@ def open_kms(settings: KmsSettings, *, rules: RetryRules | None = None) -> KmsCa
             deadline_s=settings.deadline_s,
             attempt_timeout_s=settings.attempt_timeout_s,
         )
-        client = within(rules.deadline_s, lambda: _client(session, settings))
+        client = within(_SET_UP_S, lambda: _client(session, settings))
     except (BotoCoreError, ValueError, TimeoutError) as error:
         raise from_exception("set-up", error) from error
     lean = settings.transport == "auto" and not _has_proxy(client.meta.endpoint_url)
@@ -116,15 +120,14 @@ def _has_proxy(endpoint_url: str) -> bool:
 
 def _lean_transport(session: Session, client: Any) -> Transport | None:
     try:
-        from auditseal.adapters.signers.kms_awscrt import AwscrtTransport
-        from auditseal.adapters.signers.kms_connections import Connections
+        from auditseal.adapters.signers.kms_lean import LeanTransport
     except ImportError:  # no awscrt for this platform: botocore carries all calls
         return None
     try:
         connections = Connections(client.meta.endpoint_url, ca_path=_ca_path(session))
-    except Exception as error:
+    except OSError as error:
         raise ConfigError("the trusted authorities cannot be read: check AWS_CA_BUNDLE") from error
-    return AwscrtTransport(
+    return LeanTransport(
         connections=connections, region=client.meta.region_name, credentials=_CurrentCredentials(session)
     )
 

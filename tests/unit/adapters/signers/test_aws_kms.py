@@ -315,7 +315,7 @@ def test_a_wrong_setting_found_while_signing_is_a_signer_error(make):
 
 def test_under_throttling_all_is_signed_in_the_end(kms, make):
     key = kms.create("ECC_NIST_EDWARDS25519")
-    signer = make(key.id, max_attempts=50, sleep=lambda _: time.sleep(0.005))
+    signer = make(key.id, max_attempts=5000, sleep=lambda _: time.sleep(0.005))
     kms.faults.limit("Sign", 400, burst=5)
     with ThreadPoolExecutor(4) as pool:
         signed = list(pool.map(signer.sign, [DIGEST] * 20))

@@ -163,30 +163,10 @@ def test_credentials_that_could_not_be_fetched_may_come_later():
     assert (error.reason, error.retryable) == ("credentials", True)
 
 
-@pytest.mark.parametrize(
-    ("name", "reason"),
-    [
-        ("AWS_IO_SOCKET_CONNECTION_REFUSED", "unreachable"),
-        ("AWS_IO_SOCKET_TIMEOUT", "unreachable"),
-        ("AWS_IO_SOCKET_CLOSED", "interrupted"),
-        ("AWS_IO_DNS_INVALID_NAME", "unreachable"),
-        ("AWS_IO_TLS_ERROR_NEGOTIATION_FAILURE", "tls"),
-        ("AWS_IO_TLS_ERROR_NEGOTIATION_TIMEOUT", "tls"),
-        ("AWS_ERROR_HTTP_CONNECTION_CLOSED", "interrupted"),
-        ("AWS_ERROR_HTTP_PROTOCOL_ERROR", "malformed-answer"),
-        ("AWS_ERROR_SOMETHING_NEW", "interrupted"),
-    ],
-)
-def test_an_awscrt_error_has_its_reason_and_is_retryable(name, reason):
-    error = from_exception("Sign", awscrt.exceptions.AwsCrtError(1, name, "text"))
-    assert (error.reason, error.retryable) == (reason, True)
-    assert name in str(error)
-
-
-def test_an_awscrt_error_that_comes_at_once_is_known_by_its_text():
-    error = from_exception("Sign", RuntimeError("2058 (AWS_ERROR_HTTP_CONNECTION_CLOSED): The connection has closed."))
-    assert (error.reason, error.retryable) == ("interrupted", True)
-    assert "AWS_ERROR_HTTP_CONNECTION_CLOSED" in str(error)
+def test_an_error_of_awscrt_is_named():
+    error = from_exception("Sign", awscrt.exceptions.AwsCrtError(1, "AWS_AUTH_SIGNING_NO_CREDENTIALS", "text"))
+    assert error.reason == "client"
+    assert "AWS_AUTH_SIGNING_NO_CREDENTIALS" in str(error)
 
 
 @pytest.mark.parametrize(

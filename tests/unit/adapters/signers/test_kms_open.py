@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from auditseal.adapters.signers import kms_open
-from auditseal.adapters.signers.kms_awscrt import AwscrtTransport
 from auditseal.adapters.signers.kms_botocore import BotocoreTransport
+from auditseal.adapters.signers.kms_lean import LeanTransport
 from auditseal.adapters.signers.kms_open import KmsSettings, open_kms
 from auditseal.errors import ConfigError, SignerError
 from fakes.kms import FakeKms, Principal
@@ -94,7 +94,7 @@ def test_deadline_and_timeout_are_those_of_the_settings():
 
 
 def test_without_a_proxy_the_lean_transport_signs():
-    assert _hot(open_kms(KmsSettings(region="eu-west-1"))) is AwscrtTransport
+    assert _hot(open_kms(KmsSettings(region="eu-west-1"))) is LeanTransport
 
 
 def test_botocore_alone_can_be_asked_for():
@@ -109,7 +109,7 @@ def test_with_a_proxy_botocore_signs(monkeypatch):
 def test_a_proxy_that_is_not_for_this_endpoint_changes_nothing(monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
     monkeypatch.setenv("NO_PROXY", "amazonaws.com")
-    assert _hot(open_kms(KmsSettings(region="eu-west-1"))) is AwscrtTransport
+    assert _hot(open_kms(KmsSettings(region="eu-west-1"))) is LeanTransport
 
 
 def test_signing_goes_through_the_proxy(kms, monkeypatch):
@@ -192,11 +192,12 @@ def test_credentials_that_last_are_not_fetched_again(kms, give_credentials):
     assert _callers(kms) == ["ASIAGENERATION000001"] * 3
 
 
-def test_credentials_that_do_not_come_end_with_the_deadline(monkeypatch):
+def test_credentials_that_do_not_come_end_the_set_up(monkeypatch):
     stop = threading.Event()
     monkeypatch.setattr(Session, "get_credentials", lambda _: stop.wait(10))
+    monkeypatch.setattr(kms_open, "_SET_UP_S", 0.05)
     with pytest.raises(SignerError) as caught:
-        open_kms(KmsSettings(region="eu-west-1", deadline_s=0.05))
+        open_kms(KmsSettings(region="eu-west-1"))
     stop.set()
     assert caught.value.reason == "timeout"
 
@@ -297,7 +298,7 @@ def test_without_awscrt_botocore_signs(monkeypatch):
     real = builtins.__import__
 
     def without(name, *arguments, **members):
-        if name.startswith("auditseal.adapters.signers.kms_awscrt"):
+        if name.startswith("auditseal.adapters.signers.kms_lean"):
             raise ImportError
         return real(name, *arguments, **members)
 

@@ -5,6 +5,8 @@ Source: `docs/spec/sqlite.md`; the contract is `auditseal.ports.Store`.
 
 from __future__ import annotations
 
+import fcntl
+import os
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -219,6 +221,24 @@ class SqliteStore(EvidenceTables):
         query = f"{JOINED} WHERE e.rowid IN ({places} ORDER BY e.stream, e.seq LIMIT ?) {IN_ORDER}"
         with self._reader() as connection:
             return list(entries_of(connection.execute(query, [*values, limit])))
+
+    @contextmanager
+    def exclusively(self, what: str) -> Iterator[bool]:
+        """A lock that ends with its process (`Exclusive.exclusively`), on a file beside the log's."""
+        path = self._path.with_name(f"{self._path.name}.{what}.lock")
+        try:
+            lock = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+        except OSError as error:
+            raise StoreError(f"{path} cannot be opened: {error.strerror}") from error
+        try:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
+        finally:
+            os.close(lock)
 
     def close(self) -> None:
         """Closes the file. Idempotent."""

@@ -1,0 +1,1 @@
+"""Reads keys, policies, roles and trails out of AWS. Nothing here changes anything."""

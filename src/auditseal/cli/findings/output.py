@@ -1,0 +1,32 @@
+"""The table of forms: `emit_findings` writes a report in each form that was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Final
+
+from auditseal.cli.findings.ci import as_github, as_junit, as_sarif
+from auditseal.cli.findings.finding import FindingsReport
+from auditseal.cli.findings.plain import as_json, as_markdown, as_text
+from auditseal.cli.options import Output, emit
+
+FORMS: Final = ("text", "json", "sarif", "junit", "github", "md")
+_RENDERERS: Final = {
+    "text": as_text,
+    "json": as_json,
+    "sarif": as_sarif,
+    "junit": as_junit,
+    "github": as_github,
+    "md": as_markdown,
+}
+
+
+def emit_findings(outputs: Sequence[Output], report: FindingsReport) -> int:
+    """Writes the report in each form; the exit code.
+
+    Raises:
+        StoreError: a file cannot be written.
+    """
+    emit(outputs, {form: partial(render, report) for form, render in _RENDERERS.items()})
+    return int(report.exit)

@@ -1,0 +1,1 @@
+"""The policy commands: generate, lint, simulate, who-can, check."""

@@ -1,0 +1,104 @@
+"""policy generate: least-privilege policies and stacks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from auditseal.cli.options import Output, emit
+from auditseal.cli.policy.files import need_extra
+from auditseal.errors import InputError
+
+_FORMATS = ("json", "terraform", "cloudformation")
+_PROFILES = ("strict", "guidance")
+_PARTS = ("both", "iam", "key")
+
+
+def generate(
+    role: Annotated[
+        str, typer.Option("--role", help="signer, verifier, exporter, ci, rotator, admin or witness.")
+    ] = "signer",
+    algorithm: Annotated[str, typer.Option("--algorithm", help="Such as ed25519 or rsa-sha256.")] = "",
+    key_arn: Annotated[str, typer.Option("--key-arn", help="The key's ARN; not needed for --stack.")] = "",
+    alias: Annotated[str | None, typer.Option("--alias", help="Requests must name the key by it.")] = None,
+    account: Annotated[str | None, typer.Option("--account", help="The key's account, to be checked.")] = None,
+    region: Annotated[str | None, typer.Option("--region", help="The key's Region, to be checked.")] = None,
+    cross_account: Annotated[str | None, typer.Option("--cross-account", help="The account of the role.")] = None,
+    role_arn: Annotated[str | None, typer.Option("--role-arn", help="The role that will use the key.")] = None,
+    format_: Annotated[str, typer.Option("--format", help="json, terraform or cloudformation.")] = "json",
+    profile: Annotated[str, typer.Option("--profile", help="strict, or guidance for its own example.")] = "strict",
+    part: Annotated[str, typer.Option("--part", help="Of JSON: both, iam or key.")] = "both",
+    stack: Annotated[bool, typer.Option("--stack", help="Key, alias, roles, policies, trail and alarms.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Where to; by default stdout.")] = None,
+) -> None:
+    """Generate IAM policies and the key policy for a role, or a complete stack."""
+    need_extra()
+    for name, value, known in (("format", format_, _FORMATS), ("profile", profile, _PROFILES), ("part", part, _PARTS)):
+        if value not in known:
+            raise InputError(f"--{name} {value[:20]} is not one of {', '.join(known)}")
+    if stack:
+        text = _stack(algorithm, alias, format_)
+    elif not key_arn:
+        raise InputError("--key-arn is needed: the key that the policies are for (auditseal keys list), or --stack")
+    else:
+        text = _policies(
+            role, algorithm, format_, part, profile, key_arn, alias, account, region, cross_account, role_arn
+        )
+    emit([Output(format="text", path=out)], {"text": lambda: text})
+
+
+def _stack(algorithm: str, alias: str | None, format_: str) -> str:
+    from auditseal.access.generate.stack_cloudformation import cloudformation_stack
+    from auditseal.access.generate.stack_terraform import terraform_stack
+    from auditseal.core.algorithm import parse_algorithm
+
+    chosen = parse_algorithm(algorithm)
+    if format_ == "terraform":
+        return terraform_stack(chosen, alias)
+    return cloudformation_stack(chosen, alias, as_json=format_ == "json")
+
+
+def _policies(
+    role: str,
+    algorithm: str,
+    format_: str,
+    part: str,
+    profile: str,
+    key_arn: str,
+    alias: str | None,
+    account: str | None,
+    region: str | None,
+    cross_account: str | None,
+    role_arn: str | None,
+) -> str:
+    from auditseal.access.generate.guidance import guidance_example
+    from auditseal.access.generate.policies import generate as make
+    from auditseal.access.generate.render import RENDERERS
+    from auditseal.access.generate.roles import Role
+    from auditseal.core.algorithm import parse_algorithm
+
+    if profile == "guidance":
+        made = guidance_example(key_arn)
+    else:
+        try:
+            chosen = Role(role)
+        except ValueError:
+            raise InputError(f"--role {role[:20]} is not one of {', '.join(Role)}") from None
+        made = make(
+            chosen,
+            parse_algorithm(algorithm),
+            key_arn=key_arn,
+            alias=alias,
+            account=account,
+            region=region,
+            cross_account=cross_account,
+            role_arn=role_arn,
+        )
+    if part == "both":
+        return RENDERERS[format_](made)
+    if format_ != "json":
+        raise InputError("--part is for --format json: the other formats are files of their own")
+    return json.dumps(made.iam_policy if part == "iam" else made.key_policy, indent=2) + "\n"

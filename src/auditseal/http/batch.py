@@ -1,0 +1,131 @@
+"""A batch: lines in, outcomes out, in constant memory.
+
+Outcomes are kept (in a file, once there are many) until all lines have come: a client that does not read while it sends
+would otherwise wait for the service, and the service for the client.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from typing import IO, TYPE_CHECKING, Any, Final, cast
+
+import orjson
+
+from auditseal.core.members import receipt_members
+from auditseal.errors import AuditSealError, InputError, TooLargeError
+from auditseal.http.errors import kind_of, problem_members
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from auditseal.core.event import Ack, Event
+    from auditseal.http.metrics import Metrics
+    from auditseal.service.append import Outcome
+    from auditseal.service.log import Log
+
+PORTION_BYTES: Final = 4 * 1024 * 1024
+_PORTION_LINES: Final = 2000
+_IN_MEMORY: Final = 256 * 1024
+_BLOCK: Final = 64 * 1024
+
+
+class Batch:
+    """The state of one batch."""
+
+    def __init__(self, log: Log, read: Callable[[bytes], Event], *, ack: Ack, metrics: Metrics) -> None:
+        """Sets up.
+
+        Args:
+            log: where to.
+            read: gives a line's event; raises InputError.
+            ack: as `Log.append`.
+            metrics: counts what is appended and what refused.
+        """
+        self._log = log
+        self._read = read
+        self._ack = ack
+        self._metrics = metrics
+        self._waiting: list[bytes] = []
+        self._size = 0
+        self._lines = 0
+        self._answered = 0
+        self._appended = 0
+        self._kept = cast("IO[bytes]", tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY))  # noqa: SIM115 - kept open
+
+    def add(self, lines: list[bytes]) -> bool:
+        """Takes lines; whether it is time to flush."""
+        self._waiting += lines
+        self._size += sum(map(len, lines))
+        return self._size >= PORTION_BYTES or len(self._waiting) >= _PORTION_LINES
+
+    def flush(self) -> None:
+        """Appends what waits, and keeps the outcomes.
+
+        Raises:
+            BacklogFullError, StoreError: as `Log.append_stream`.
+        """
+        waiting, self._waiting, self._size = self._waiting, [], 0
+        numbers: list[int] = []
+        for outcomes in self._log.append_stream(self._events(waiting, numbers), ack=self._ack):
+            self._keep(numbers[: len(outcomes)], outcomes)
+            del numbers[: len(outcomes)]
+
+    def end_early(self, error: BaseException) -> bool:
+        """Keeps an error as the outcome of the next line, if lines before it are in the log; whether it was kept.
+
+        What was not answered so far was not appended, or, where the storage failed, may have been: the problem says so.
+        """
+        if not isinstance(error, AuditSealError) or not self._appended:
+            return False
+        members = problem_members(error)
+        if not isinstance(error, TooLargeError):
+            members["detail"] += " (this line and those after it: send them again, under the same ids)"
+        self._metrics.count_refused(kind_of(error).name)
+        self._write({"line": self._answered + 1, "problem": members})
+        return True
+
+    def outcomes(self) -> Iterator[bytes]:
+        """The lines of the answer, in blocks."""
+        self._kept.seek(0)
+        try:
+            while block := self._kept.read(_BLOCK):
+                yield block
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Gives up what is kept."""
+        self._kept.close()
+
+    def _events(self, lines: list[bytes], numbers: list[int]) -> Iterator[Event | InputError]:
+        for line in lines:
+            self._lines += 1
+            if not line.strip():
+                continue
+            numbers.append(self._lines)
+            try:
+                yield self._read(line)
+            except InputError as error:
+                yield error
+
+    def _keep(self, numbers: list[int], outcomes: list[Outcome]) -> None:
+        new = repeated = 0
+        text = []
+        for number, outcome in zip(numbers, outcomes, strict=True):
+            if isinstance(outcome, AuditSealError):
+                self._metrics.count_refused(kind_of(outcome).name)
+                text.append(_line({"line": number, "problem": problem_members(outcome)}))
+                continue
+            new, repeated = (new, repeated + 1) if outcome.repeated else (new + 1, repeated)
+            text.append(_line({"line": number, "receipt": receipt_members(outcome)}))
+        self._metrics.count_appended(new, repeated)
+        self._appended += new + repeated
+        self._answered = numbers[-1] if numbers else self._answered
+        self._kept.write(b"".join(text))
+
+    def _write(self, members: dict[str, Any]) -> None:
+        self._kept.write(_line(members))
+
+
+def _line(members: dict[str, Any]) -> bytes:
+    return orjson.dumps(members, option=orjson.OPT_APPEND_NEWLINE)

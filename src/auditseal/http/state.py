@@ -1,0 +1,56 @@
+"""What the routes of one application share."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import orjson
+from anyio import CapacityLimiter
+from fastapi.responses import Response
+
+from auditseal.http.limits import Room
+
+if TYPE_CHECKING:
+    from fastapi import Request
+
+    from auditseal.http.jobs import Jobs
+    from auditseal.http.metrics import Metrics
+    from auditseal.wiring.serving import Serving
+
+MEMORY_BYTES: Final = 256 * 1024 * 1024
+"""How much of all requests' bodies is held at once."""
+
+
+@dataclass(slots=True, kw_only=True)
+class State:
+    """The parts of a running application.
+
+    Attributes:
+        serving: log, settings, callers.
+        metrics: its counters.
+        jobs: its verifications.
+        memory: bytes of bodies being held.
+        tails: live tails being open.
+        tail_threads: those in which tails read, apart from those of requests.
+        draining: set when the service is about to stop.
+    """
+
+    serving: Serving
+    metrics: Metrics
+    jobs: Jobs
+    tails: Room
+    memory: Room = field(default_factory=lambda: Room(MEMORY_BYTES, "large requests"))
+    tail_threads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(4))
+    draining: threading.Event = field(default_factory=threading.Event)
+
+
+def state_of(request: Request) -> State:
+    """The state of a request's application."""
+    return cast("State", request.app.state.parts)
+
+
+def json_answer(members: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """An answer of JSON members."""
+    return Response(orjson.dumps(members), status, headers, media_type="application/json")

@@ -1,0 +1,112 @@
+"""Everybody who may sign is named, with the path; nobody is left out where a text leaves it open."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from auditseal.access.documents.load import load_documents
+from auditseal.access.grant import Grant
+from auditseal.access.policy import Kind, Policy
+from auditseal.access.policy_reading import policy_of
+from auditseal.access.who_can import who_can
+from auditseal.errors import InputError
+
+KEY = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+ROOT = {"Sid": "Root", "Effect": "Allow", "Principal": {"AWS": "111122223333"}, "Action": "kms:*", "Resource": "*"}
+AGENT = "arn:aws:iam::111122223333:role/agent-manager"
+
+
+def statement(effect: str = "Allow", action: str = "kms:Sign", resource: str = "*", **more: Any) -> dict[str, Any]:
+    return {"Effect": effect, "Action": action, "Resource": resource, **more}
+
+
+def policy(*statements: dict[str, Any], kind: Kind = Kind.IDENTITY, owner: str | None = None) -> Policy:
+    return policy_of({"Version": "2012-10-17", "Statement": list(statements)}, kind=kind, owner=owner, name="p")
+
+
+def key_policy(*statements: dict[str, Any]) -> Policy:
+    return policy(*statements, kind=Kind.KEY)
+
+
+def names(found: Any) -> dict[str, str]:
+    return {one.principal: one.path for one in found}
+
+
+def test_each_path_is_named():
+    own = key_policy(
+        ROOT,
+        statement(Principal={"AWS": "arn:aws:iam::111122223333:user/alice"}),
+        statement(Principal={"AWS": "arn:aws:iam::444455556666:root"}),
+        statement(Principal={"Service": "backup.amazonaws.com"}),
+    )
+    pinned = statement(Condition={"StringEquals": {"kms:SigningAlgorithm": ["RSASSA_PSS_SHA_256", "ED25519_SHA_512"]}})
+    grant = Grant(id="g1", key=KEY, grantee="arn:aws:iam::111122223333:role/batch", operations=frozenset({"Sign"}))
+    found = who_can("kms:Sign", KEY, [own, policy(pinned, owner=AGENT)], grants=[grant])
+    assert names(found) == {
+        "backup.amazonaws.com (Service)": "key policy",
+        AGENT: "account root in the key policy and identity policy",
+        "arn:aws:iam::111122223333:root (the root user)": "key policy",
+        "arn:aws:iam::111122223333:user/alice": "key policy",
+        "arn:aws:iam::111122223333:role/batch": "grant",
+        "any principal of account 444455556666 that its own IAM policies allow": "key policy",
+    }
+    agent = next(one for one in found if one.principal == AGENT)
+    assert agent.when == {"kms:SigningAlgorithm": "RSASSA_PSS_SHA_256"}
+    assert agent.by[0].startswith("p: Root")
+
+
+def test_a_deny_and_an_action_of_its_own_leave_nobody():
+    own = key_policy(ROOT | {"Action": "kms:Describe*"}, statement("Deny", Principal="*"))
+    assert who_can("kms:Sign", KEY, [own, policy(statement(), owner=AGENT)]) == []
+
+
+def test_everybody_is_named_as_such():
+    found = who_can("kms:Sign", KEY, [key_policy(statement(Principal="*"))])
+    assert "everybody, of any account" in names(found)
+    spared = {"Effect": "Allow", "NotPrincipal": {"AWS": AGENT}, "Action": "kms:Sign", "Resource": "*"}
+    assert f"everybody but {AGENT}" in names(who_can("kms:Sign", KEY, [key_policy(spared)]))
+
+
+def test_a_boundary_and_service_control_policies_leave_people_out():
+    own, identity = key_policy(ROOT), policy(statement(), owner=AGENT)
+    silent = policy(statement(action="s3:*"))
+    assert AGENT in names(who_can("kms:Sign", KEY, [own, identity]))
+    assert AGENT not in names(who_can("kms:Sign", KEY, [own, identity], boundaries={AGENT: [silent]}))
+    assert who_can("kms:Sign", KEY, [own, identity], scps=[[silent]]) == []
+
+
+def test_a_template_is_answered_in_its_own_words():
+    text = """
+Resources:
+  AuditKey:
+    Type: AWS::KMS::Key
+    Properties:
+      KeyPolicy:
+        Version: "2012-10-17"
+        Statement:
+          - Effect: Allow
+            Principal: {AWS: !Sub "arn:aws:iam::${AWS::AccountId}:root"}
+            Action: kms:*
+            Resource: "*"
+          - Effect: Allow
+            Principal: {AWS: !GetAtt Exporter.Arn}
+            Action: kms:Sign
+            Resource: "*"
+  Policy:
+    Type: AWS::IAM::ManagedPolicy
+    Properties:
+      Roles: [agent-manager]
+      PolicyDocument:
+        Version: "2012-10-17"
+        Statement: [{Effect: Allow, Action: kms:Sign, Resource: !GetAtt AuditKey.Arn}]
+"""
+    found = names(who_can("kms:Sign", KEY, load_documents([("t.yaml", text.encode())]).policies))
+    assert "agent-manager" in found
+    assert "Exporter (made at deployment)" in found
+
+
+def test_without_a_key_policy_nothing_is_said():
+    with pytest.raises(InputError, match="0 key policies"):
+        who_can("kms:Sign", KEY, [policy(statement(), owner=AGENT)])
