@@ -111,8 +111,11 @@ class Segment:
         body, found = check_body(entry)
         time = body.time if body else ""
         found += part.fold.add(entry.seq, entry.prev_hash, entry.hash, time, body.id if body else None)
-        signer = self._check_signatures(entry, time, found)
-        part.count(entry.seq, time, signer)
+        if entry.signatures:
+            part.count(entry.seq, time, self._check_signatures(entry, time, found))
+        else:
+            part.count(entry.seq, time, None)
+            part.leave_unsigned(entry)
         part.tree.add(entry.seq, entry.hash, time)
         if body is not None and body.type in OWN_TYPES:
             note_own(part.tree, entry.seq, body)
@@ -169,7 +172,7 @@ class Segment:
         assert self._trust is not None
         outside = outside or Outside()
         for part in self._streams.values():
-            for finding in part.fold.finish():
+            for finding in (*part.unsigned_findings(), *part.fold.finish()):
                 self._findings.add(finding)
         unread: list[str | None] = [name for name in expected_streams if name not in self._streams]
         for name in unread or ([] if self._streams else [None]):
@@ -225,7 +228,7 @@ class Segment:
                 unreachable = checked.unreachable
         if good is None and not faults:
             if unreachable is None:
-                faults = unknown or [_finding(Code.UNSIGNED, entry, None, "no signature covers it")]
+                faults = unknown
             self._unreachable = self._unreachable or unreachable
         found += faults
         return good
@@ -247,6 +250,9 @@ class _StreamPart:
         # The range that grows, kept apart since a range that is made anew for every entry costs more than its check.
         self._signer: RegisteredSigner | None = None
         self._first = self._last = -1
+        # Entries without any signature, by range: in a log of checkpoints these are all.
+        self._unsigned: list[list[int]] = []
+        self._unsigned_ids: dict[int, str | None] = {}
 
     def count(self, seq: int, time: str, signer: RegisteredSigner | None) -> None:
         """Takes note of one entry and of who signed it."""
@@ -262,8 +268,37 @@ class _StreamPart:
             self._signer, self._first = signer, seq
         self._last = seq
 
+    def leave_unsigned(self, entry: StoredEntry) -> None:
+        """Takes note of an entry without a signature."""
+        seq = entry.seq
+        if self._unsigned and self._unsigned[-1][1] + 1 == seq:
+            self._unsigned[-1][1] = seq
+            return
+        self._unsigned.append([seq, seq])
+        self._unsigned_ids[seq] = entry.columns.id if entry.columns is not None else None
+
+    def unsigned_findings(self) -> list[Finding]:
+        """One for each range of entries without a signature."""
+        return [
+            Finding(
+                code=Code.UNSIGNED,
+                stream=self.fold.stream,
+                seq=first,
+                last_seq=last,
+                entry_id=self._unsigned_ids.get(first) if first == last else None,
+                message="no signature covers it",
+            )
+            for first, last in self._unsigned
+        ]
+
     def join(self, following: _StreamPart) -> list[Finding]:
         """Takes over the part that comes next."""
+        for first, last in following._unsigned:
+            if self._unsigned and self._unsigned[-1][1] + 1 == first:
+                self._unsigned[-1][1] = last
+            else:
+                self._unsigned.append([first, last])
+        self._unsigned_ids.update(following._unsigned_ids)
         self.close_range()
         following.close_range()
         self._signed += following._signed
