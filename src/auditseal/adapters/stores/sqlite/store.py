@@ -33,6 +33,7 @@ _UNSIGNED: Final = (
     "e.seq >= ifnull((SELECT seq FROM signed_below b WHERE b.stream = e.stream), 0) AND NOT EXISTS "
     "(SELECT 1 FROM signatures s WHERE s.stream = e.stream AND s.seq = e.seq)"
 )
+_BY_AGE: Final = "ORDER BY e.time, e.stream, e.seq"
 _END_OF_PART: Final = "SELECT seq FROM entries WHERE stream = ? AND seq BETWEEN ? AND ? ORDER BY seq LIMIT 1 OFFSET ?"
 _LOWEST_SEQ: Final = -(2**63)
 """What somebody put below 0 is read as well."""
@@ -172,7 +173,8 @@ class SqliteStore:
         if before is not None:
             conditions.append("e.time < ?")
             values.append(before)
-        query = JOINED + "WHERE " + " AND ".join(conditions) + IN_ORDER + " LIMIT ?"
+        oldest = f"SELECT e.rowid FROM entries e WHERE {' AND '.join(conditions)} {_BY_AGE} LIMIT ?"
+        query = f"{JOINED} WHERE e.rowid IN ({oldest}) {_BY_AGE}"
         with self._reader() as connection:
             return list(entries_of(connection.execute(query, [*values, limit])))
 
