@@ -7,12 +7,14 @@ from collections.abc import Iterator
 import pytest
 
 from auditseal.ports import Store
-from contract.store_subjects import Subject, opened, sqlite_subject
+from contract.store_subjects import Subject, opened, postgres_subject, sqlite_subject
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=["sqlite", "postgres"])
 def subject(request: pytest.FixtureRequest, tmp_path) -> Subject:
-    return sqlite_subject(tmp_path)
+    if request.param == "sqlite":
+        return sqlite_subject(tmp_path)
+    return postgres_subject(request.getfixturevalue("postgres"))
 
 
 @pytest.fixture

@@ -23,6 +23,8 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
+from auditseal.wiring.sources import create_store
+
 SUPERUSER, PASSWORD = "postgres", "a-password-of-the-tests"
 _START_S, _STOP_S = 60.0, 30.0
 _SETTINGS = {
@@ -58,11 +60,13 @@ class PostgresServer:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self._process: subprocess.Popen[bytes] | None = None
+        self._template: str | None = None
         self._initialise()
         self.start()
 
-    def url(self, database: str = "postgres", *, user: str = SUPERUSER, password: str = PASSWORD) -> str:
-        return f"postgresql://{user}:{password}@127.0.0.1:{self.port}/{database}"
+    def url(self, database: str = "postgres", *, user: str = SUPERUSER, password: str | None = PASSWORD) -> str:
+        secret = "" if password is None else f":{password}"
+        return f"postgresql://{user}{secret}@127.0.0.1:{self.port}/{database}"
 
     def connect(self, database: str = "postgres") -> psycopg.Connection:
         """A connection of the superuser's, in autocommit."""
@@ -75,6 +79,14 @@ class PostgresServer:
         with self.connect() as connection:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)) + copied)
         return name
+
+    def create_log_database(self) -> str:
+        """The name of a new database with an empty log in it; a copy of one that is made once."""
+        if self._template is None:
+            template = self.create_database()
+            create_store(self.url(template))
+            self._template = template
+        return self.create_database(self._template)
 
     def start(self) -> None:
         settings = [f"-c{name}={value}" for name, value in _SETTINGS.items()]

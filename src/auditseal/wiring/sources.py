@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Final
 from auditseal.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
+    from auditseal.adapters.stores.postgres.store import PostgresStore
     from auditseal.config import Settings
     from auditseal.ports import Source, Store
 
 SQLITE: Final = "sqlite:///"
+POSTGRES: Final = ("postgresql://", "postgres://")
 _EXPORT_ENDINGS: Final = (".jsonl", ".ndjson")
-_FORMS: Final = "sqlite:///PATH for a log, PATH.jsonl for an export"
+_FORMS: Final = "sqlite:///PATH or postgresql://USER@HOST/DATABASE for a log, PATH.jsonl for an export"
 
 
 def log_address(settings: Settings) -> str:
@@ -41,6 +43,8 @@ def open_store(address: str, *, read_only: bool = False) -> Store:
         from auditseal.adapters.stores.sqlite.store import SqliteStore
 
         return SqliteStore(address, read_only=read_only)
+    if address.startswith(POSTGRES):
+        return _postgres_store()(address, read_only=read_only)
     if _is_export(address):
         raise InputError(f"{address} is an export, and this needs a log: auditseal import it into one first")
     raise InputError(f"{_shown(address)} is no address of a log: write {_FORMS}")
@@ -52,6 +56,8 @@ def create_store(address: str) -> bool:
     Raises:
         InputError, ConfigError, StoreError: as `open_store`.
     """
+    if address.startswith(POSTGRES):
+        return _postgres_store().create(address)
     if not address.startswith(SQLITE):
         open_store(address)
         return False
@@ -61,6 +67,14 @@ def create_store(address: str) -> bool:
     is_new = not path_of(address).exists()
     SqliteStore.create(address)
     return is_new
+
+
+def _postgres_store() -> type[PostgresStore]:
+    try:
+        from auditseal.adapters.stores.postgres.store import PostgresStore
+    except ImportError as error:
+        raise ConfigError("PostgreSQL needs the extra `postgres`: pip install 'auditseal[postgres]'") from error
+    return PostgresStore
 
 
 def open_source(address: str) -> Source:

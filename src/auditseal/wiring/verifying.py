@@ -112,7 +112,11 @@ def verify(
 
     if not isinstance(registry, core.Registry):
         registry = Registry.load(registry)
-    opened = open_source(os.fspath(source)) if isinstance(source, str | os.PathLike) else source
+    if isinstance(source, str | os.PathLike):
+        address = os.fspath(source)
+        opened = open_source(address)
+    else:
+        address, opened = source.address, source
     macs = MacVerifiers(load_settings().settings) if ask_kms else None
     try:
         return audit(
@@ -120,7 +124,7 @@ def verify(
             registry,
             streams=streams,
             mac_verifier=macs,
-            reopen=partial(open_source, opened.address),
+            reopen=partial(open_source, address),
             processes=processes,
             progress=progress,
         )
