@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -50,7 +50,7 @@ def shown(address: str) -> str:
     user, _, host = parts.netloc.rpartition("@")
     name = user.partition(":")[0]
     query = "&".join(item for item in parts.query.split("&") if not item.startswith(("password=", "sslpassword=")))
-    return urlunsplit(parts._replace(netloc=f"{name}@{host}" if name else host, query=query))
+    return f"{parts.scheme}://{name}{'@' if name else ''}{host}{parts.path}{'?' if query else ''}{query}"
 
 
 def connect(address: str, *, read_only: bool = False, autocommit: bool = True) -> psycopg.Connection[Any]:
