@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -30,7 +29,8 @@ if TYPE_CHECKING:
     from auditseal.core.report import Report
 
 SourceArgument = Annotated[
-    str | None, typer.Argument(metavar="ADDRESS", help="A log or an export. [AUDITSEAL_LOG, DATABASE_URL]")
+    str | None,
+    typer.Argument(metavar="ADDRESS", help="A log, an export, a table. [AUDITSEAL_LOG, DATABASE_URL]"),
 ]
 
 
@@ -49,7 +49,7 @@ def verify(
     """Verify a log or an export, offline, and say what is proven and what is wrong."""
     from auditseal.cli.report import report_members, report_text
     from auditseal.config import load_settings
-    from auditseal.wiring.sources import log_address
+    from auditseal.wiring.sources import AGENT_MANAGER, log_address
     from auditseal.wiring.verifying import registry_for
 
     outputs = parse_outputs(output, ("text", "json"))
@@ -58,6 +58,8 @@ def verify(
     settings = load_settings({"log": source, "signers": signers}).settings
     address = log_address(settings)
     path, registry = registry_for(settings, address)
+    if address.startswith(AGENT_MANAGER):
+        format_ = "agent-manager"
     report = _FORMATS[format_](address, registry, stream, ask_kms)
     emit(
         outputs,
@@ -87,8 +89,8 @@ def _verify_agent_manager(address: str, registry: Registry, streams: list[str] |
     from auditseal.wiring.verifying import verify_agent_manager
 
     if streams:
-        raise InputError("--stream has no meaning for --format agent-manager: its table is one chain")
-    return verify_agent_manager(Path(address), registry, ask_kms=ask_kms)
+        raise InputError("--stream has no meaning for an Agent Manager's table: it is one chain")
+    return verify_agent_manager(address, registry, ask_kms=ask_kms)
 
 
 _FORMATS: Final[dict[str, Callable[[str, Registry, list[str] | None, bool], Report]]] = {
