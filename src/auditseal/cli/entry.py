@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from auditseal.cli import keys, log, settings, signers, transfer, verify
+from auditseal.cli import adopt, keys, log, settings, signers, transfer, verify
 from auditseal.cli.demo import command
 from auditseal.cli.exits import Exit, exit_of_error
 from auditseal.errors import AuditSealError
@@ -31,6 +31,7 @@ app.command("verify")(verify.verify)
 app.command("explain")(verify.explain)
 app.command("export")(transfer.export)
 app.command("import")(transfer.import_)
+app.command("adopt")(adopt.adopt)
 app.command("sign-pending")(log.sign_pending)
 app.command("demo")(command.demo)
 app.add_typer(keys.app, name="keys")
