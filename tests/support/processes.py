@@ -14,6 +14,7 @@ def start(module: str, *arguments: object, **environment: str) -> subprocess.Pop
     """Starts `python -m MODULE ARGUMENTS`, its output readable."""
     return subprocess.Popen(
         [sys.executable, "-m", module, *map(str, arguments)],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
