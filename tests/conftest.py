@@ -9,6 +9,7 @@ import pytest
 from emulator import Emulator, running_emulator
 
 from fakes.kms import FakeKms
+from support.postgres_server import PostgresServer, running_postgres
 
 _OURS = ("AUDIT", "REQUIRE_KMS", "DATABASE_URL")
 _NETWORK = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE"}
@@ -48,4 +49,11 @@ def strict_emulator() -> Iterator[Emulator]:
 def kms() -> Iterator[FakeKms]:
     """A fake KMS of the test's own, without faults."""
     with FakeKms() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """One PostgreSQL server for all tests that ask for it."""
+    with running_postgres() as running:
         yield running

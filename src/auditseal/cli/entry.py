@@ -10,6 +10,7 @@ import typer
 from typer.exceptions import TyperException
 
 from auditseal.cli import (
+    adopt,
     anchor,
     checkpoint,
     doctor,
@@ -51,6 +52,7 @@ app.command("explain")(verify.explain)
 app.command("prove")(prove.prove)
 app.command("export")(transfer.export)
 app.command("import")(transfer.import_)
+app.command("adopt")(adopt.adopt)
 app.command("sign-pending")(log.sign_pending)
 app.command("doctor")(doctor.doctor)
 app.command("guard")(guard.guard)

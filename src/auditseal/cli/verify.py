@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from auditseal.wiring.evidence import Evidence
 
 SourceArgument = Annotated[
-    str | None, typer.Argument(metavar="ADDRESS", help="A log or an export. [AUDITSEAL_LOG, DATABASE_URL]")
+    str | None,
+    typer.Argument(metavar="ADDRESS", help="A log, an export, a table. [AUDITSEAL_LOG, DATABASE_URL]"),
 ]
 
 
@@ -74,7 +75,7 @@ def verify(
     from auditseal.service.ids import now_micros
     from auditseal.wiring.evidence import Evidence
     from auditseal.wiring.proofs import is_proof
-    from auditseal.wiring.sources import is_export, log_address, open_source
+    from auditseal.wiring.sources import AGENT_MANAGER, is_export, log_address, open_source
     from auditseal.wiring.verifying import registry_for
 
     outputs = parse_outputs(output, ("text", "json"))
@@ -82,6 +83,8 @@ def verify(
         raise InputError(f"--format {format_[:20]} is not one of {', '.join(_FORMATS)}")
     settings = load_settings({"log": source, "signers": signers}).settings
     address = log_address(settings)
+    if address.startswith(AGENT_MANAGER):
+        format_ = "agent-manager"
     if format_ == "auditseal" and not is_proof(address):
         open_source(address).close()  # a log that is not there is said before a registry that is not
     path, registry = registry_for(settings, address)
@@ -132,10 +135,10 @@ def _verify_agent_manager(
     from auditseal.wiring.verifying import verify_agent_manager
 
     if streams:
-        raise InputError("--stream has no meaning for --format agent-manager: its table is one chain")
+        raise InputError("--stream has no meaning for an Agent Manager's table: it is one chain")
     if evidence.state or evidence.anchors or evidence.witness_policy or evidence.require:
-        raise InputError("--format agent-manager has no checkpoints: --state, --anchor, --require do not apply")
-    return verify_agent_manager(Path(address), registry, ask_kms=ask_kms)
+        raise InputError("an Agent Manager's table has no checkpoints: --state, --anchor and --require do not apply")
+    return verify_agent_manager(address, registry, ask_kms=ask_kms)
 
 
 _Verify = Callable[[str, "Registry", "list[str] | None", bool, "Evidence"], "Report"]

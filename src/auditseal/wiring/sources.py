@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING, Final
 from auditseal.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
+    from auditseal.adapters.stores.postgres.store import PostgresStore
     from auditseal.config import Settings
+    from auditseal.core.agent_manager.row import Row
     from auditseal.ports import Source, Store
 
 SQLITE: Final = "sqlite:///"
+AGENT_MANAGER: Final = "agent-manager+"
+POSTGRES: Final = ("postgresql://", "postgres://")
 _EXPORT_ENDINGS: Final = (".jsonl", ".ndjson")
-_FORMS: Final = "sqlite:///PATH for a log, PATH.jsonl for an export"
+_FORMS: Final = "sqlite:///PATH or postgresql://USER@HOST/DATABASE for a log, PATH.jsonl for an export"
 
 
 def log_address(settings: Settings) -> str:
@@ -46,6 +50,10 @@ def open_store(address: str, *, read_only: bool = False) -> Store:
         from auditseal.adapters.stores.sqlite.store import SqliteStore
 
         return SqliteStore(address, read_only=read_only)
+    if address.startswith(POSTGRES):
+        return _postgres_store()(address, read_only=read_only)
+    if address.startswith(AGENT_MANAGER):
+        raise InputError("an agent-manager+… address is a table of the existing deployment: verify it, or adopt it")
     if is_export(address):
         raise InputError(f"{address} is an export, and this needs a log: auditseal import it into one first")
     if is_service(address):
@@ -59,6 +67,8 @@ def create_store(address: str) -> bool:
     Raises:
         InputError, ConfigError, StoreError: as `open_store`.
     """
+    if address.startswith(POSTGRES):
+        return _postgres_store().create(address)
     if not address.startswith(SQLITE):
         open_store(address)
         return False
@@ -68,6 +78,33 @@ def create_store(address: str) -> bool:
     is_new = not path_of(address).exists()
     SqliteStore.create(address)
     return is_new
+
+
+def read_agent_manager(address: str) -> tuple[str, list[Row], list[str]]:
+    """The existing deployment's rows: (where they are, without a password; the rows; what among them is none).
+
+    Args:
+        address: `agent-manager+postgresql://…`, or the path of a JSON file of rows.
+
+    Raises:
+        InputError, NotFoundError, ConfigError, StoreError: they cannot be read.
+    """
+    if address.startswith(AGENT_MANAGER):
+        _postgres_store()
+        from auditseal.adapters.stores.postgres.agent_manager import read_table
+
+        return read_table(address)
+    from auditseal.adapters.stores.agent_manager import read_rows
+
+    return address, *read_rows(Path(address))
+
+
+def _postgres_store() -> type[PostgresStore]:
+    try:
+        from auditseal.adapters.stores.postgres.store import PostgresStore
+    except ImportError as error:
+        raise ConfigError("PostgreSQL needs the extra `postgres`: pip install 'auditseal[postgres]'") from error
+    return PostgresStore
 
 
 def open_source(address: str) -> Source:

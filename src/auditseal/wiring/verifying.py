@@ -11,7 +11,7 @@ from auditseal.core import registry as core
 from auditseal.errors import ConfigError
 from auditseal.wiring import signing
 from auditseal.wiring.evidence import Evidence, verify_against
-from auditseal.wiring.sources import local_folder, open_source
+from auditseal.wiring.sources import local_folder, open_source, read_agent_manager
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,26 +57,25 @@ def registry_for(settings: Settings, address: str) -> tuple[Path, Registry]:
     return path, Registry.load(path)
 
 
-def verify_agent_manager(path: Path, registry: core.Registry, *, ask_kms: bool = False) -> Report:
-    """Verifies the existing deployment's rows, exported to a JSON file, under their own rule.
+def verify_agent_manager(address: str, registry: core.Registry, *, ask_kms: bool = False) -> Report:
+    """Verifies the existing deployment's rows under their own rule.
 
     Args:
-        path: of a JSON array of rows.
+        address: `agent-manager+postgresql://…`, or the path of a JSON array of rows.
         registry: the accepted signers.
         ask_kms: as `verify`.
 
     Raises:
         InputError, NotFoundError, ConfigError, StoreError: as `verify`.
     """
-    from auditseal.adapters.stores.agent_manager import read_rows
     from auditseal.config import load_settings
     from auditseal.core.agent_manager.verify import verify_rows
     from auditseal.service.audit import trust_in
 
-    rows, unreadable = read_rows(path)
+    source, rows, unreadable = read_agent_manager(address)
     macs = MacVerifiers(load_settings().settings) if ask_kms else None
     try:
-        return verify_rows(str(path), rows, trust_in(registry, macs), unreadable=unreadable)
+        return verify_rows(source, rows, trust_in(registry, macs), unreadable=unreadable)
     finally:
         if macs is not None:
             macs.close()
@@ -115,7 +114,11 @@ def verify(
 
     if not isinstance(registry, core.Registry):
         registry = Registry.load(registry)
-    opened = open_source(os.fspath(source)) if isinstance(source, str | os.PathLike) else source
+    if isinstance(source, str | os.PathLike):
+        address = os.fspath(source)
+        opened = open_source(address)
+    else:
+        address, opened = source.address, source
     macs = MacVerifiers(load_settings().settings) if ask_kms else None
     run = partial(
         audit,
@@ -123,7 +126,7 @@ def verify(
         registry,
         streams=streams,
         mac_verifier=macs,
-        reopen=partial(open_source, opened.address),
+        reopen=partial(open_source, address),
         processes=processes,
         progress=progress,
     )

@@ -13,6 +13,7 @@ from auditseal.core.agent_manager.verify import parse_table
 from auditseal.errors import InputError, NotFoundError, StoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 MAX_FILE_BYTES: Final = 1024 * 1024 * 1024
@@ -40,10 +41,17 @@ def read_rows(path: Path) -> tuple[list[Row], list[str]]:
         listed = parse_table(parse_rows_text(text))
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
+    return collect_rows(listed)
+
+
+def collect_rows(listed: Iterable[object]) -> tuple[list[Row], list[str]]:
+    """(the rows among what was listed, why the others are none); an InputError stands for one that cannot be read."""
     rows: list[Row] = []
     unreadable: list[str] = []
     for number, members in enumerate(listed):
         try:
+            if isinstance(members, InputError):
+                raise members
             rows.append(parse_row(members))
         except InputError as error:
             unreadable.append(f"row {number}: {error}")

@@ -11,6 +11,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+from auditseal.adapters.stores.rows import by_id, chain, conditions, entry_row, ids_by_stream, signature_row
 from auditseal.adapters.stores.sqlite import schema
 from auditseal.adapters.stores.sqlite.connection import SCHEME, errors_of, open_for_reading, open_for_writing, path_of
 from auditseal.adapters.stores.sqlite.evidence import EvidenceTables
@@ -19,7 +20,7 @@ from auditseal.core.chain import Head, extend
 from auditseal.core.event import EntryHash, StreamName
 from auditseal.core.promise import CHECKPOINT_TYPE
 from auditseal.errors import StoreError
-from auditseal.ports import Appended, Part
+from auditseal.ports import Part
 
 if TYPE_CHECKING:
     import sqlite3
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from auditseal.core.entry import Entry, StoredEntry
     from auditseal.core.event import Draft
-    from auditseal.ports import Clock, EntryFilter, NewSignature
+    from auditseal.ports import Appended, Clock, EntryFilter, NewSignature
 
 _INSERT_ENTRY: Final = "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _INSERT_SIGNATURE: Final = "INSERT OR IGNORE INTO signatures VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
@@ -39,6 +40,7 @@ _UNSIGNED: Final = (
     "e.seq >= ifnull((SELECT seq FROM signed_below b WHERE b.stream = e.stream), 0) AND NOT EXISTS "
     "(SELECT 1 FROM signatures s WHERE s.stream = e.stream AND s.seq = e.seq)"
 )
+_BY_AGE: Final = "ORDER BY e.time, e.stream, e.seq"
 _END_OF_PART: Final = "SELECT seq FROM entries WHERE stream = ? AND seq BETWEEN ? AND ? ORDER BY seq LIMIT 1 OFFSET ?"
 _LOWEST_SEQ: Final = -(2**63)
 """What somebody put below 0 is read as well."""
@@ -97,18 +99,9 @@ class SqliteStore(EvidenceTables):
         """Chains and stores the drafts (`Store.append`)."""
         with self._transaction() as connection:
             found = _entries_by_id(connection, drafts)
-            fresh: dict[StreamName, dict[str, Draft]] = {}
-            for draft in drafts:
-                if (draft.stream, draft.id) not in found:
-                    fresh.setdefault(draft.stream, {}).setdefault(draft.id, draft)
-            made: dict[tuple[str, str], Entry] = {}
-            now = clock()
-            for stream, by_id in fresh.items():
-                entries = extend(_head(connection, stream), by_id.values(), now)
-                connection.executemany(_INSERT_ENTRY, map(_entry_row, entries))
-                for entry in entries:
-                    made[stream, entry.id] = entry
-            return [Appended(made.get(key), found.get(key)) for key in [(draft.stream, draft.id) for draft in drafts]]
+            entries, appended = chain(drafts, found, lambda stream: _head(connection, stream), clock())
+            connection.executemany(_INSERT_ENTRY, map(entry_row, entries))
+            return appended
 
     def announce(self, stream: str, draft_at: Callable[[int, int | None], Draft], clock: Clock) -> Entry:
         """Appends a checkpoint's entry (`CheckpointStore.announce`)."""
@@ -116,19 +109,19 @@ class SqliteStore(EvidenceTables):
             head = _head(connection, StreamName(stream))
             before = connection.execute(_LAST_OF_TYPE, (stream, CHECKPOINT_TYPE)).fetchone()
             entry = extend(head, [draft_at(head.seq + 1, None if before is None else before[0])], clock())[0]
-            connection.execute(_INSERT_ENTRY, _entry_row(entry))
+            connection.execute(_INSERT_ENTRY, entry_row(entry))
             return entry
 
     def insert(self, entries: Sequence[Entry], signatures: Sequence[NewSignature]) -> None:
         """Stores ready entries (`Store.insert`)."""
         with self._transaction() as connection:
-            connection.executemany(_INSERT_ENTRY, map(_entry_row, entries))
-            connection.executemany(_INSERT_SIGNATURE, map(_signature_row, signatures))
+            connection.executemany(_INSERT_ENTRY, map(entry_row, entries))
+            connection.executemany(_INSERT_SIGNATURE, map(signature_row, signatures))
 
     def add_signatures(self, signatures: Sequence[NewSignature]) -> None:
         """Stores signatures (`Store.add_signatures`)."""
         with self._transaction() as connection:
-            connection.executemany(_INSERT_SIGNATURE, map(_signature_row, signatures))
+            connection.executemany(_INSERT_SIGNATURE, map(signature_row, signatures))
 
     def head(self, stream: str) -> Head:
         """The last entry of a stream (`Store.head`)."""
@@ -192,14 +185,15 @@ class SqliteStore(EvidenceTables):
 
     def pending(self, *, limit: int, stream: str | None = None, before: str | None = None) -> list[StoredEntry]:
         """Entries without a signature (`Store.pending`)."""
-        conditions, values = [_UNSIGNED], []
+        tests, values = [_UNSIGNED], []
         if stream is not None:
-            conditions.append("e.stream = ?")
+            tests.append("e.stream = ?")
             values.append(stream)
         if before is not None:
-            conditions.append("e.time < ?")
+            tests.append("e.time < ?")
             values.append(before)
-        query = JOINED + "WHERE " + " AND ".join(conditions) + IN_ORDER + " LIMIT ?"
+        oldest = f"SELECT e.rowid FROM entries e WHERE {' AND '.join(tests)} {_BY_AGE} LIMIT ?"
+        query = f"{JOINED} WHERE e.rowid IN ({oldest}) {_BY_AGE}"
         with self._reader() as connection:
             return list(entries_of(connection.execute(query, [*values, limit])))
 
@@ -213,11 +207,11 @@ class SqliteStore(EvidenceTables):
 
     def select(self, which: EntryFilter, *, limit: int, after: tuple[str, int] | None = None) -> list[StoredEntry]:
         """A page of entries (`Store.select`)."""
-        conditions, values = _conditions(which)
+        tests, values = conditions(which, "?")
         if after is not None:
-            conditions.append("(e.stream, e.seq) > (?, ?)")
+            tests.append("(e.stream, e.seq) > (?, ?)")
             values += after
-        places = "SELECT e.rowid FROM entries e WHERE " + " AND ".join(conditions or ["1"])
+        places = "SELECT e.rowid FROM entries e WHERE " + " AND ".join(tests or ["1"])
         query = f"{JOINED} WHERE e.rowid IN ({places} ORDER BY e.stream, e.seq LIMIT ?) {IN_ORDER}"
         with self._reader() as connection:
             return list(entries_of(connection.execute(query, [*values, limit])))
@@ -322,21 +316,15 @@ def _stream_names(connection: sqlite3.Connection) -> list[str]:
 
 def _entries_by_id(connection: sqlite3.Connection, drafts: Sequence[Draft]) -> dict[tuple[str, str], StoredEntry]:
     """The entries that stand in the drafts' streams under ids that callers gave."""
-    asked: dict[str, list[str]] = {}
-    for draft in drafts:
-        if not draft.id_is_new:
-            asked.setdefault(draft.stream, []).append(draft.id)
     found: dict[tuple[str, str], StoredEntry] = {}
-    for stream, ids in asked.items():
+    for stream, ids in ids_by_stream(drafts).items():
         for start in range(0, len(ids), _LOOKUP_SLICE):
             part = ids[start : start + _LOOKUP_SLICE]
             marks = ",".join("?" * len(part))
             known = f"SELECT e.rowid FROM entries e INDEXED BY entries_id WHERE e.stream = ? AND e.id IN ({marks})"
             rowids = [row[0] for row in connection.execute(known, [stream, *part])]
             for rowid in rowids:
-                for entry in entries_of(connection.execute(JOINED + "WHERE e.rowid = ?", [rowid])):
-                    if entry.columns is not None and entry.columns.id is not None:
-                        found[stream, entry.columns.id] = entry
+                found |= by_id(entries_of(connection.execute(JOINED + "WHERE e.rowid = ?", [rowid])))
     return found
 
 
@@ -344,46 +332,3 @@ def _in_streams(streams: Sequence[str] | None) -> tuple[str, list[Any]]:
     if streams is None:
         return "", []
     return f"WHERE e.stream IN ({','.join('?' * len(streams))})", list(streams)
-
-
-def _conditions(which: EntryFilter) -> tuple[list[str], list[Any]]:
-    tests = {
-        "e.stream = ?": which.stream,
-        "e.type = ?": which.type,
-        "e.actor = ?": which.actor,
-        "e.time >= ?": which.since,
-        "e.time < ?": which.until,
-        "e.seq >= ?": which.first_seq,
-        "e.seq <= ?": which.last_seq,
-        "e.id = ?": which.id,
-    }
-    asked = {test: value for test, value in tests.items() if value is not None}
-    return list(asked), list(asked.values())
-
-
-def _entry_row(entry: Entry) -> tuple[Any, ...]:
-    return (
-        entry.stream,
-        entry.seq,
-        entry.id,
-        entry.time,
-        entry.type,
-        entry.actor,
-        entry.body,
-        entry.prev_hash,
-        entry.hash,
-    )
-
-
-def _signature_row(new: NewSignature) -> tuple[Any, ...]:
-    signature = new.signature
-    return (
-        new.stream,
-        new.seq,
-        signature.entry_hash,
-        signature.signer,
-        signature.algorithm,
-        signature.signature,
-        signature.request_id,
-        signature.signed_at,
-    )

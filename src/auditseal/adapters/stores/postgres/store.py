@@ -1,0 +1,314 @@
+"""The PostgreSQL store: short transactions over a pool, walks over connections of their own.
+
+An attempt that meets a lost connection or a lock is made again. Whether the lost one was committed nobody knows, so
+the next looks every event up by its id first: nothing is lost and nothing stands there twice.
+
+Source: `docs/spec/postgresql.md`; the contract is `auditseal.ports.Store`.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from auditseal.adapters.stores import rows
+from auditseal.adapters.stores.postgres import schema
+from auditseal.adapters.stores.postgres import statements as sql
+from auditseal.adapters.stores.postgres.connection import check_durable, connect, errors_of, open_pool, shown
+from auditseal.core.chain import Head
+from auditseal.core.entry import Entry
+from auditseal.core.event import EntryHash, StreamName
+from auditseal.errors import ConflictError, StoreError
+from auditseal.ports import Appended, Part
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import psycopg
+
+    from auditseal.core.entry import StoredEntry
+    from auditseal.core.event import Draft
+    from auditseal.ports import Clock, EntryFilter, NewSignature
+
+T = TypeVar("T")
+
+_GIVE_UP_S: Final = 20.0
+"""How long a write is tried again while the server restarts."""
+_FIRST_PAUSE_S: Final = 0.02
+_LONGEST_PAUSE_S: Final = 0.5
+_LOWEST_SEQ: Final = -(2**63)
+"""What somebody put below 0 is read as well."""
+_SLICE: Final = 500
+"""How many rows of a walk are fetched at a time."""
+
+
+class PostgresStore:
+    """A log in a PostgreSQL database (`auditseal.ports.Store`)."""
+
+    def __init__(self, address: str, *, read_only: bool = False) -> None:
+        """Opens the log.
+
+        Args:
+            address: `postgresql://USER@HOST/DATABASE`, with whatever libpq understands.
+            read_only: open it without the right to write.
+
+        Raises:
+            InputError: not such an address.
+            NotFoundError: no log there.
+            ConfigError: a log of another version, or a server that does not write to disk.
+            StoreError: the server cannot be used.
+        """
+        self._address = shown(address)
+        self._full_address = address
+        self._read_only = read_only
+        self._closed = False
+        self._with_head: set[str] = set()
+        with errors_of(self._address), connect(address, read_only=True) as connection:
+            schema.check_current(connection, self._address)
+            if not read_only:
+                check_durable(connection, self._address)
+        self._pool = open_pool(address, read_only=read_only)
+
+    @staticmethod
+    def create(address: str) -> bool:
+        """Creates the log, or brings an older one up to date; whether it is new.
+
+        Raises:
+            InputError, ConfigError, StoreError: as construction.
+        """
+        name = shown(address)
+        with errors_of(name):
+            connection = connect(address, autocommit=False)
+            try:
+                return schema.migrate(connection, name)
+            finally:
+                connection.close()
+
+    @property
+    def address(self) -> str:
+        """`postgresql://…` without a password."""
+        return self._address
+
+    def append(self, drafts: Sequence[Draft], clock: Clock) -> list[Appended]:
+        """Chains and stores the drafts (`Store.append`)."""
+        names = list(dict.fromkeys(draft.stream for draft in drafts))
+
+        def attempt(connection: psycopg.Connection[Any], *, again: bool) -> list[Appended]:
+            self._add_heads(connection, names)
+            with connection.transaction():
+                heads = {row[0]: _head(row) for row in _rows(connection, sql.LOCK_HEADS, [names])}
+                asked = rows.ids_by_stream(drafts, all_of_them=again)
+                found = rows.by_id(_entries_by_id(connection, asked))
+                entries, appended = rows.chain(drafts, found, heads.__getitem__, clock())
+                _copy(connection, entries)
+            return [_as_ours(draft, item) for draft, item in zip(drafts, appended, strict=True)] if again else appended
+
+        return self._write(attempt, found_by_id=True)
+
+    def insert(self, entries: Sequence[Entry], signatures: Sequence[NewSignature]) -> None:
+        """Stores ready entries (`Store.insert`)."""
+
+        def attempt(connection: psycopg.Connection[Any], *, again: bool) -> None:
+            with connection.transaction():
+                if not (again and entries and _is_stored(connection, entries[-1])):
+                    _copy(connection, entries)
+                _add_signatures(connection, signatures)
+
+        self._write(attempt)
+
+    def add_signatures(self, signatures: Sequence[NewSignature]) -> None:
+        """Stores signatures (`Store.add_signatures`)."""
+
+        def attempt(connection: psycopg.Connection[Any], **_: bool) -> None:
+            _add_signatures(connection, signatures)
+
+        self._write(attempt)
+
+    def head(self, stream: str) -> Head:
+        """The last entry of a stream (`Store.head`)."""
+        found = self._fetch(f"{sql.HEADS} AND stream = %s", [stream])
+        return _head(found[0]) if found else Head(stream=StreamName(stream))
+
+    def entry(self, stream: str, seq: int) -> StoredEntry | None:
+        """One entry (`Store.entry`)."""
+        found = self._fetch(f"{sql.JOINED} WHERE e.stream = %s AND e.seq = %s {sql.IN_ORDER}", [stream, seq])
+        return next(rows.entries_of(found), None)
+
+    def streams(self) -> list[Head]:
+        """The head of every stream (`Store.streams`)."""
+        return [_head(row) for row in self._fetch(f"{sql.HEADS} ORDER BY stream")]
+
+    def walk(self, streams: Sequence[str] | None = None) -> Iterator[StoredEntry]:
+        """All entries in order (`Source.walk`), of one moment: later appends are not seen."""
+        where, values = _in_streams(streams)
+        return rows.entries_of(self._stream(sql.JOINED + where + sql.IN_ORDER, values))
+
+    def parts(self, streams: Sequence[str] | None, size: int) -> Iterator[Part]:
+        """The entries in parts by ranges of seq (`PartedSource.parts`); what is appended meanwhile is not seen."""
+        names = [row[0] for row in self._fetch(sql.STREAM_NAMES)] if streams is None else list(dict.fromkeys(streams))
+        ends = {name: self._fetch(sql.LAST_SEQ, [name])[0][0] for name in names}
+        for name, end in ends.items():
+            first = _LOWEST_SEQ
+            while end is not None and first <= end:
+                row = self._fetch(sql.END_OF_PART, [name, first, end, size - 1])
+                last = int(row[0][0]) if row else end
+                yield Part(name, first, last)
+                first = last + 1
+
+    def read_part(self, part: Part) -> Iterator[StoredEntry]:
+        """The entries of a part (`PartedSource.read_part`)."""
+        where = "WHERE e.stream = %s AND e.seq BETWEEN %s AND %s"
+        yield from rows.entries_of(self._fetch(sql.JOINED + where + sql.IN_ORDER, part))
+
+    def count(self, streams: Sequence[str] | None = None) -> int:
+        """How many entries there are (`Source.count`)."""
+        where, values = _in_streams(streams)
+        return int(self._fetch(f"SELECT count(*) FROM auditseal.entries e {where}", values)[0][0])
+
+    def pending(self, *, limit: int, stream: str | None = None, before: str | None = None) -> list[StoredEntry]:
+        """Entries without a signature (`Store.pending`)."""
+        query, values = sql.PENDING, []
+        for test, value in ((" AND e.stream = %s", stream), (" AND e.time < %s", before)):
+            if value is not None:
+                query += test
+                values.append(value)
+        return list(rows.entries_of(self._fetch(query + sql.BY_AGE, [*values, limit])))
+
+    def count_pending(self) -> int:
+        """How many entries have no signature (`Store.count_pending`)."""
+        pending = int(self._fetch(sql.COUNT_PENDING)[0][0])
+        if not self._read_only:
+            self._write(lambda connection, **_: connection.execute(sql.NOTE_SIGNED))
+        return pending
+
+    def select(self, which: EntryFilter, *, limit: int, after: tuple[str, int] | None = None) -> list[StoredEntry]:
+        """A page of entries (`Store.select`)."""
+        tests, values = rows.conditions(which, "%s")
+        if any("\0" in value for value in values if isinstance(value, str)):
+            return []  # no text in PostgreSQL has it
+        if after is not None:
+            tests.append("(e.stream, e.seq) > (%s, %s)")
+            values += after
+        where = f"WHERE {' AND '.join(tests)}" if tests else ""
+        return list(rows.entries_of(self._fetch(sql.PAGE.format(where), [*values, limit])))
+
+    def close(self) -> None:
+        """Closes the connections. Idempotent."""
+        self._closed = True
+        self._pool.close()
+
+    def _add_heads(self, connection: psycopg.Connection[Any], names: Sequence[StreamName]) -> None:
+        """Sees to it that there is a row to lock, in a transaction of its own: rows are then locked in one order."""
+        if missing := [name for name in names if name not in self._with_head]:
+            connection.execute(sql.ADD_HEADS, [missing])
+            self._with_head.update(missing)
+
+    def _write(self, attempt: Callable[..., T], *, found_by_id: bool = False) -> T:
+        """As `_persist`, where this store may write."""
+        if self._closed or self._read_only:
+            raise StoreError(f"{self._address} is closed, or open for reading only")
+        return self._persist(attempt, found_by_id=found_by_id)
+
+    def _persist(self, attempt: Callable[..., T], *, found_by_id: bool = False) -> T:
+        """The attempt's outcome; made again while its failure may pass, told by `again` that it was made before.
+
+        Args:
+            attempt: given a connection.
+            found_by_id: whether a conflict may be with what an earlier call stored, whose answer was lost: then the
+                attempt is made again as well, once, and finds it.
+        """
+        give_up_at = time.monotonic() + _GIVE_UP_S
+        pause_s, again = 0.0, False
+        while True:
+            try:
+                with errors_of(self._address), self._pool.connection() as connection:
+                    return attempt(connection, again=again)
+            except ConflictError:
+                if again or not found_by_id:
+                    raise
+            except StoreError as error:
+                if self._closed or not error.retryable or time.monotonic() + pause_s > give_up_at:
+                    raise
+                time.sleep(pause_s)
+                pause_s = min(max(pause_s * 2, _FIRST_PAUSE_S), _LONGEST_PAUSE_S)
+                self._pool.check()
+            again = True
+
+    def _fetch(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
+        def attempt(connection: psycopg.Connection[Any], **_: bool) -> list[Any]:
+            with connection.cursor(binary=True) as cursor:
+                return cursor.execute(query, values).fetchall()
+
+        if self._closed:
+            raise StoreError(f"{self._address} is closed")
+        return self._persist(attempt)
+
+    def _stream(self, query: str, values: Sequence[Any]) -> Iterator[Any]:
+        """The rows of a query in constant memory, over a connection that nobody waits for."""
+        with (
+            errors_of(self._address),
+            connect(self._full_address, read_only=True, autocommit=False) as connection,
+            connection.cursor("auditseal_walk", binary=True) as cursor,
+        ):
+            cursor.itersize = _SLICE
+            cursor.execute(query, values)
+            yield from cursor
+
+
+def _rows(connection: psycopg.Connection[Any], query: str, values: Sequence[Any]) -> list[Any]:
+    with connection.cursor(binary=True) as cursor:
+        return cursor.execute(query, values).fetchall()
+
+
+def _head(row: Any) -> Head:
+    return Head(stream=StreamName(row[0]), seq=row[1], hash=EntryHash(row[2]), time=row[3])
+
+
+def _entries_by_id(connection: psycopg.Connection[Any], asked: dict[str, list[str]]) -> Iterator[StoredEntry]:
+    for stream, ids in asked.items():
+        query = f"{sql.JOINED} WHERE e.stream = %s AND e.id = ANY (%s) {sql.IN_ORDER}"
+        yield from rows.entries_of(_rows(connection, query, [stream, ids]))
+
+
+def _is_stored(connection: psycopg.Connection[Any], entry: Entry) -> bool:
+    query = "SELECT 1 FROM auditseal.entries WHERE stream = %s AND seq = %s AND hash = %s"
+    return bool(_rows(connection, query, [entry.stream, entry.seq, entry.hash]))
+
+
+def _copy(connection: psycopg.Connection[Any], entries: Sequence[Entry]) -> None:
+    if not entries:
+        return
+    with connection.cursor() as cursor, cursor.copy(sql.COPY_ENTRIES) as copy:
+        copy.set_types(sql.ENTRY_TYPES)
+        for entry in entries:
+            copy.write_row(rows.entry_row(entry))
+
+
+def _add_signatures(connection: psycopg.Connection[Any], signatures: Sequence[NewSignature]) -> None:
+    if signatures:
+        columns = [list(column) for column in zip(*map(rows.signature_row, signatures), strict=True)]
+        connection.execute(sql.ADD_SIGNATURES, columns, binary=True)
+
+
+def _as_ours(draft: Draft, item: Appended) -> Appended:
+    """An entry under an id that was made for this draft is one of an attempt before this one: new, not found."""
+    stored = item.found
+    if stored is None or not draft.id_is_new or stored.columns is None:
+        return item
+    return Appended(
+        Entry(
+            stream=draft.stream,
+            seq=stored.seq,
+            id=draft.id,
+            time=stored.columns.time or "",
+            type=draft.type,
+            actor=draft.actor,
+            body=stored.body,
+            prev_hash=EntryHash(stored.prev_hash),
+            hash=EntryHash(stored.hash),
+        )
+    )
+
+
+def _in_streams(streams: Sequence[str] | None) -> tuple[str, list[Any]]:
+    return ("", []) if streams is None else ("WHERE e.stream = ANY (%s)", [list(streams)])
