@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from auditseal.config import load_settings, masked
 from auditseal.core.event import Limits
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from auditseal.ports import Signer, Store
     from auditseal.service.log import Log
     from auditseal.service.seal import Resealer, Sealer
+
+_DEADLINES_OF_GRACE: Final = 1.5
+"""An entry that is younger than so many deadlines of a signature may just be being signed, by whoever appended it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +190,8 @@ def open_configured(
 
     signer = wrap_signer(signer)
     sealer = Sealer(store, signer) if settings.signing_mode == "event" else None
-    resealer = _resealer(store, sealer, watch_s) if background and sealer is not None else None
+    grace_s = _DEADLINES_OF_GRACE * settings.kms_deadline_s
+    resealer = _resealer(store, sealer, watch_s, grace_s) if background and sealer is not None else None
     try:
         loop = checkpoints.open_loop(settings, store, signer, sealer)
     except BaseException:
@@ -205,13 +209,13 @@ def open_configured(
     return Log(store, appender, sealer=sealer, resealer=resealer, checkpoints=loop)
 
 
-def _resealer(store: Store, sealer: Sealer, watch_s: float | None) -> Resealer:
+def _resealer(store: Store, sealer: Sealer, watch_s: float | None, grace_s: float) -> Resealer:
     from auditseal.ports import Exclusive
     from auditseal.service.seal import Resealer
 
     if isinstance(store, Exclusive):
-        return Resealer(sealer, watch_s=watch_s, claim=partial(store.exclusively, "reseal"))
-    return Resealer(sealer, watch_s=watch_s)
+        return Resealer(sealer, grace_s=grace_s, watch_s=watch_s, claim=partial(store.exclusively, "reseal"))
+    return Resealer(sealer, grace_s=grace_s, watch_s=watch_s)
 
 
 def _configured_signer(settings: Settings, address: str) -> Signer:

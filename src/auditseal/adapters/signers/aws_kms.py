@@ -1,9 +1,9 @@
 """Signers whose keys never leave AWS KMS.
 
-A signer proves itself twice. At start, DescribeKey must agree with the settings. Then, until one signature has been
-verified (offline under the public key, for a MAC through VerifyMac), none is handed out: a mis-set key or a wrong
-message type ends here and not with an auditor. It makes no signature of its own to do so, since every Sign call in
-CloudTrail must be accounted for by an entry.
+A signer proves itself twice. At start, DescribeKey must agree with the settings. Then no signature is handed out that
+has not been verified offline under the public key: a mis-set key, a wrong message type or bytes damaged on the way end
+here and not with an auditor. A MAC only KMS itself can verify: of MACs the first alone is, through VerifyMac.
+It makes no signature of its own to do so, since every Sign call in CloudTrail must be accounted for by an entry.
 
 Permissions: kms:Sign, or kms:GenerateMac and kms:VerifyMac. kms:DescribeKey is wanted and can be done without;
 kms:GetPublicKey is needed only where no public key is given.
@@ -27,7 +27,7 @@ from auditseal.core.algorithm import (
     AlgorithmId,
     PublicKey,
     check_message,
-    offline_rule,
+    message_rule,
 )
 from auditseal.errors import ConfigError, InputError, SignatureInvalidError, SignerError
 from auditseal.ports import Signed
@@ -137,7 +137,7 @@ class KmsSigner:
         Raises:
             InputError: the digest is not 32 bytes.
             SignerError: not signed; `reason` is `configuration` where a setting is at fault, `wrong-signature` where
-                the first signature does not verify, `key-changed` where an alias was moved to another key.
+                the signature does not verify, `key-changed` where an alias was moved to another key.
         """
         if len(digest) != DIGEST_BYTES:
             raise InputError(f"a digest has {DIGEST_BYTES} bytes, not {len(digest)}")
@@ -157,8 +157,8 @@ class KmsSigner:
         except ConfigError as error:
             raise SignerError(str(error), reason=causes.CONFIGURATION) from error
         signature = self._read(answer)
-        if not self._proven:
-            self._check_first(signature, message, answer)
+        if not self._proven or not self.algorithm.is_mac:
+            self._check(signature, message, answer)
         return Signed(signature=signature, request_id=answer.request_id)
 
     def close(self) -> None:
@@ -172,7 +172,7 @@ class KmsSigner:
         else:
             if self._public_key is None:
                 arn, self._public_key = fetch_public_key(self._calls, self.key_id, self.algorithm)
-            self._prove = offline_rule(self.algorithm, self._public_key)
+            self._prove = message_rule(self.algorithm, self._public_key)
         self._arn = arn
 
     def _prove_mac(self, mac: bytes, digest: bytes) -> None:
@@ -201,11 +201,19 @@ class KmsSigner:
             )
         return signature
 
-    def _check_first(self, signature: bytes, digest: bytes, answer: Answer) -> None:
+    def _check(self, signature: bytes, digest: bytes, answer: Answer) -> None:
         assert self._prove is not None
         try:
             self._prove(signature, digest)
         except SignatureInvalidError as error:
+            if self._proven:
+                raise SignerError(
+                    f"a signature of {self.signer_id} by {self.key_id} does not verify and was thrown away: earlier "
+                    "ones did, so it was damaged on the way; look at what stands between here and KMS",
+                    reason=causes.WRONG_SIGNATURE.reason,
+                    retryable=True,
+                    request_id=answer.request_id,
+                ) from error
             raise SignerError(
                 f"the first signature of {self.signer_id} by {self.key_id} does not verify and was thrown away: the "
                 "public key in signers.json is another key's (auditseal keys export), or the endpoint is not KMS",

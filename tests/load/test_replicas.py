@@ -1,0 +1,101 @@
+"""Several replicas on one log: no fork, nothing lost, nothing twice; and what one leaves behind another signs."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from functools import partial
+
+from auditseal.client import Client
+from auditseal.wiring.sources import open_store
+from support.load import Account, check_account, verified, write, writers
+from support.service import is_up, wait_until
+
+EVENTS = 20_000
+BATCH = 100
+WRITERS = 16
+KILLS = 50
+STREAMS = ("agents", "ci", "billing/eu", "billing/us")
+
+
+def _signers(tmp_path) -> str:
+    return str(tmp_path / ".auditseal" / "signers.json")
+
+
+def _pending(address: str) -> int:
+    store = open_store(address, read_only=True)
+    try:
+        return store.count_pending()
+    finally:
+        store.close()
+
+
+def test_16_writers_through_2_replicas_fork_nothing_lose_nothing_and_repeat_nothing(tmp_path, address, token, replicas):
+    running = [replicas.start(), replicas.start()]
+    account = Account()
+    clients = [Client(replica.url, token=token, timeout_s=60) for replica in running]
+    share = EVENTS // WRITERS
+    works = [
+        partial(
+            write, clients[n % 2], account, STREAMS[n // 2 % len(STREAMS)], batch=BATCH, go_on=lambda done: done < share
+        )
+        for n in range(WRITERS)
+    ]
+    with writers(works):
+        pass
+    for client in clients:
+        client.close()
+    assert len(account.told) == len(account.sent) >= EVENTS
+    assert account.refused == []
+    check_account(address, account)
+    report = verified(address, _signers(tmp_path))
+    assert (report.verdict, report.checked["entries"]) == ("valid", len(account.sent))
+
+
+def test_50_deaths_of_replicas_under_load_lose_nothing(tmp_path, address, token, replicas):
+    running = [replicas.start(ready=False) for _ in range(4)]
+    account = Account()
+    ended: list[int] = []
+    clients = [
+        Client(replica.url, token=token, timeout_s=20, retry_for_s=120, sleep=lambda s: time.sleep(min(s, 0.2)))
+        for replica in running
+    ]
+    works = [
+        partial(write, clients[n % 4], account, STREAMS[n % 3], batch=size, go_on=lambda _: not ended)
+        for n, size in zip(range(8), itertools.cycle([1, 20]))
+    ]
+    with writers(works):
+        for death in range(KILLS):
+            before = len(account.told)
+            wait_until(lambda before=before: len(account.told) > before, "the load goes on")
+            # Whichever is up dies, while others are still coming up.
+            place = next(n % 4 for n in itertools.count(death) if _is_up(running[n % 4]))
+            port = int(running[place].url.rpartition(":")[2])
+            running[place].kill()
+            running[place] = replicas.start(port=port, ready=False)
+        ended.append(1)
+    for client in clients:
+        client.close()
+    assert len(replicas.running) == KILLS + 4
+    assert set(account.told) == account.sent
+    check_account(address, account)
+    wait_until(lambda: _pending(address) == 0, "what the dead left behind is signed", timeout_s=90)
+    report = verified(address, _signers(tmp_path))
+    assert (report.verdict, report.checked["entries"]) == ("valid", len(account.sent))
+
+
+def _is_up(replica) -> bool:
+    time.sleep(0.02)
+    return is_up(replica)
+
+
+def test_what_a_dead_replica_left_unsigned_another_signs_unasked(tmp_path, address, token, replicas):
+    first = replicas.start()
+    with Client(first.url, token=token) as client:
+        for _ in range(30):
+            client.append("a", ack="durable")
+    first.kill()
+    assert _pending(address) > 0
+    replicas.start()
+    wait_until(lambda: _pending(address) == 0, "another replica signs what is left", timeout_s=60)
+    assert verified(address, _signers(tmp_path)).verdict == "valid"
