@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from auditseal.core.event import RESERVED_TYPES
+from auditseal.core.event import RESERVED_TYPES, Event
 from auditseal.errors import ConflictError, NotCheckedError, SignerError
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def adopt(log: Log, report: Report, *, stream: str, actor: str | None = None) ->
         raise ConflictError(
             f"the stream {stream} has {head.seq + 1} entries already: adopt into a new one, --stream NAME"
         )
-    receipt = log.append(ADOPTED, statement(report), actor=actor, stream=stream)
+    receipt = log.append_own(Event(type=ADOPTED, payload=statement(report), actor=actor, stream=stream))
     if receipt.seq != 0:
         raise ConflictError(
             f"another writer started the stream {stream} in this moment, and the statement stands at #{receipt.seq}: "

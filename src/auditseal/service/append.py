@@ -142,7 +142,17 @@ class Appender:
             as `append`; a ConflictError names one event, and the others are in the log. At a StoreError, events before
             those that could not be stored may be in the log (500 share a transaction): give them ids to retry safely.
         """
-        drafts = [self._draft(event) for event in events]
+        return self._append_all([self._draft(event) for event in events], ack)
+
+    def append_own(self, event: Event, ack: Ack = "signed") -> Receipt:
+        """Appends a statement of the log about itself, whose type callers may not use.
+
+        Raises:
+            as `append`.
+        """
+        return self._append_all([make_draft(event, new_id=self._make_id(), limits=self._limits)], ack)[0]
+
+    def _append_all(self, drafts: list[Draft], ack: Ack) -> list[Receipt]:
         self._admit(len(drafts))
         parts = list(self._run(drafts, ack, admitted=True))
         receipts = []

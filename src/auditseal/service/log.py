@@ -94,6 +94,14 @@ class Log:
         """
         return self._appender.append(event, ack)
 
+    def append_own(self, event: Event, *, ack: Ack = "signed") -> Receipt:
+        """Records a statement of the log about itself, whose type callers may not use.
+
+        Raises:
+            as `append`.
+        """
+        return self._appender.append_own(event, ack)
+
     def append_many(self, events: Iterable[Event], *, ack: Ack = "signed") -> list[Receipt]:
         """Records events in order, sharing transactions and signing concurrently.
 
