@@ -13,3 +13,8 @@ def calls_to(kms: FakeKms, *, transport: str = "auto", concurrency: int = 50, **
     settings = KmsSettings(region=kms.region, endpoint_url=kms.url, transport=transport, concurrency=concurrency)
     members = {"attempt_timeout_s": 0.25, "deadline_s": 10.0, "sleep": lambda _: None, **rules}
     return open_kms(settings, rules=RetryRules(**members))
+
+
+def open_calls_to(url: str, region: str) -> KmsCalls:
+    """Calls to a KMS at an address, which may be the fake or the emulator, with pauses between attempts."""
+    return open_kms(KmsSettings(region=region, endpoint_url=url, concurrency=8))

@@ -20,7 +20,7 @@ from auditseal.core.chain import Head, extend
 from auditseal.core.event import EntryHash, StreamName
 from auditseal.core.promise import CHECKPOINT_TYPE
 from auditseal.errors import StoreError
-from auditseal.ports import Part
+from auditseal.ports import Part, SignatureRow
 
 if TYPE_CHECKING:
     import sqlite3
@@ -36,6 +36,11 @@ _INSERT_SIGNATURE: Final = "INSERT OR IGNORE INTO signatures VALUES (?, ?, ?, ?,
 _HEAD: Final = "SELECT seq, hash, time FROM entries WHERE stream = ? ORDER BY seq DESC LIMIT 1"
 # Backwards from the head, so that it reads no more than the entries since.
 _LAST_OF_TYPE: Final = "SELECT seq FROM entries WHERE stream = ? AND +type = ? ORDER BY seq DESC LIMIT 1"
+_SIGNATURE_ROWS: Final = (
+    "SELECT e.stream, e.seq, e.id, e.time, e.type, s.signer, s.request_id, s.signed_at FROM entries e "
+    "LEFT JOIN signatures s ON s.stream = e.stream AND s.seq = e.seq "
+)
+_IN_PLACE: Final = " ORDER BY e.stream, e.seq"
 _UNSIGNED: Final = (
     "e.seq >= ifnull((SELECT seq FROM signed_below b WHERE b.stream = e.stream), 0) AND NOT EXISTS "
     "(SELECT 1 FROM signatures s WHERE s.stream = e.stream AND s.seq = e.seq)"
@@ -176,6 +181,12 @@ class SqliteStore(EvidenceTables):
         with self._reader() as connection:
             where = "WHERE e.stream = ? AND e.seq BETWEEN ? AND ?"
             yield from entries_of(connection.execute(JOINED + where + IN_ORDER, part))
+
+    def signature_rows(self, streams: Sequence[str] | None = None) -> Iterator[SignatureRow]:
+        """What is known of each signature, in order (`SignatureSource.signature_rows`)."""
+        where, values = _in_streams(streams)
+        with self._reader() as connection:
+            yield from map(SignatureRow._make, connection.execute(_SIGNATURE_ROWS + where + _IN_PLACE, values))
 
     def count(self, streams: Sequence[str] | None = None) -> int:
         """How many entries there are (`Source.count`)."""

@@ -1,0 +1,1 @@
+"""Accounting for what the keys did: the log joined with CloudTrail."""
