@@ -18,7 +18,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from auditseal.core.canonical import MAX_BYTES, MAX_DEPTH
 from auditseal.errors import ConfigError
@@ -29,6 +29,7 @@ SHOWN_AWS_NAMES: Final = ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AW
 ENVIRONMENT: Final[dict[str, tuple[str, ...]]] = {
     "log": ("AUDITSEAL_LOG", "DATABASE_URL"),
     "signers": ("AUDITSEAL_SIGNERS",),
+    "signers_locations": ("AUDITSEAL_SIGNERS_LOCATIONS",),
     "key_source": ("AUDIT_SIGNING_KEY_SOURCE",),
     "kms_key_id": ("AUDIT_SIGNING_KMS_KEY_ID",),
     "signer_id": ("AUDIT_SIGNER_KID",),
@@ -80,6 +81,7 @@ class Settings(BaseModel):
     Attributes:
         log: address of the log.
         signers: path of signers.json.
+        signers_locations: where verifiers get it: `PATH`, `s3://…`, `git+PATH`, `https://…`; one a word.
         key_source: where the signing key is: `kms`, `env` (`private_key`) or `file` (`key_path`). Follows from the
             other settings where it is not given.
         kms_key_id: key id, key ARN or alias of the KMS key.
@@ -126,6 +128,7 @@ class Settings(BaseModel):
 
     log: str | None = None
     signers: Path | None = None
+    signers_locations: tuple[str, ...] = ()
     key_source: Literal["kms", "env", "file"] | None = None
     kms_key_id: str | None = None
     signer_id: str | None = None
@@ -167,6 +170,11 @@ class Settings(BaseModel):
     tail_limit: int = Field(default=64, ge=0, le=10_000)
     drain_s: float = Field(default=30, gt=0, le=3600)
     min_free_mib: int = Field(default=256, ge=0)
+
+    @field_validator("signers_locations", mode="before")
+    @classmethod
+    def _words(cls, value: Any) -> Any:
+        return tuple(value.split()) if isinstance(value, str) else value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,9 @@ from auditseal.cli import (
     keys,
     log,
     prove,
+    reconcile,
     review,
+    rotate,
     serve,
     settings,
     signers,
@@ -57,6 +59,7 @@ app.command("sign-pending")(log.sign_pending)
 app.command("doctor")(doctor.doctor)
 app.command("guard")(guard.guard)
 app.command("review")(review.review)
+app.command("reconcile")(reconcile.reconcile)
 app.command("serve")(serve.serve)
 app.command("demo")(command.demo)
 app.add_typer(checkpoint.app, name="checkpoint")
@@ -64,6 +67,7 @@ app.add_typer(anchor.app, name="anchor")
 app.add_typer(witness.app, name="witness")
 app.add_typer(keys.app, name="keys")
 app.add_typer(signers.app, name="signers")
+app.add_typer(rotate.app, name="rotate")
 app.add_typer(policy.app, name="policy")
 app.add_typer(tokens.app, name="tokens")
 app.add_typer(settings.app, name="config")

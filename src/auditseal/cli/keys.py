@@ -49,7 +49,7 @@ def create(
     keys = signing.open_keys(settings)
     try:
         info = keys.create_key(
-            chosen, alias=alias, description=description, policy=_policy_text(policy), key_spec=key_spec
+            chosen, alias=alias, description=description, policy=read_policy(policy), key_spec=key_spec
         )
         signer = None
         if path is not None and signer_id is not None:
@@ -238,7 +238,12 @@ def _register(keys: Any, arn: str, algorithm: Algorithm, signer_id: str, path: P
     return signer
 
 
-def _policy_text(path: Path | None) -> str | None:
+def read_policy(path: Path | None) -> str | None:
+    """The text of a policy file; None without one.
+
+    Raises:
+        InputError: it cannot be read.
+    """
     if path is None:
         return None
     try:

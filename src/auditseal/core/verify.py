@@ -41,6 +41,7 @@ from auditseal.core.event import Body, body_from
 from auditseal.core.evidence import OWN_TYPES, Checkpoints, Outside, note_own, prove
 from auditseal.core.grade import Grade
 from auditseal.core.log_keys import LogKeys
+from auditseal.core.registered_signer import Status
 from auditseal.core.report import Code, Finding, Findings, Report, SignedRange, StreamSummary
 from auditseal.core.run import ChainFold
 from auditseal.core.tree_part import TreePart
@@ -447,6 +448,9 @@ def check_signature(entry: StoredEntry, signature: StoredSignature, time: str, t
     except SignatureInvalidError:
         return Checked(finding=_bad_signature(entry, signer))
     except SignerNotAllowedError as error:
+        if signer.status is Status.ANNOUNCED:
+            # A registry from before the activation: the verifier's is old, and the entry not wrong for it.
+            return Checked(finding=_unknown(entry, signature, f"{error}: get the registry that is published now"))
         return Checked(finding=_finding(Code.SIGNER_NOT_VALID_HERE, entry, None, str(error), actual=signer.signer_id))
     except SignerError as error:
         return Checked(unreachable=str(error))

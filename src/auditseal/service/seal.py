@@ -10,17 +10,17 @@ from __future__ import annotations
 
 import threading
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
-from auditseal.core.entry import StoredSignature
 from auditseal.core.event import Micros, format_time
-from auditseal.errors import ConfigError, SignerError, StoreError
+from auditseal.errors import SignerError, StoreError
 from auditseal.ports import NewSignature
 from auditseal.service.group import GroupCommit
 from auditseal.service.ids import now_micros
+from auditseal.service.line import FIRST_PAUSE_S, LONGEST_PAUSE_S, Sealed, SigningLine, done
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,18 +28,12 @@ if TYPE_CHECKING:
 
     from auditseal.core.entry import Entry, StoredEntry
     from auditseal.ports import Clock, Signer, Store
+    from auditseal.service.succession import Succession
+
+__all__ = ["Backlog", "Resealer", "Sealed", "Sealer"]
 
 _GROUP_SIZE: Final = 1000
-_FIRST_PAUSE_S: Final = 0.5
-_LONGEST_PAUSE_S: Final = 30.0
 _PAGE: Final = 500
-
-
-class Sealed(NamedTuple):
-    """What became of one entry's signature: exactly one of the two is set."""
-
-    signature: StoredSignature | None
-    error: SignerError | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,35 +52,48 @@ class Backlog:
 
 
 class Sealer:
-    """Signs entries with one signer and stores the signatures. Safe to use from many threads."""
+    """Signs entries and stores the signatures, each with the signer whose turn it is. Safe to use from many threads."""
 
     def __init__(
         self,
         store: Store,
         signer: Signer,
         *,
+        succession: Succession | None = None,
         clock: Clock = now_micros,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.signer = signer
+        """Sets up.
+
+        Args:
+            store: where the entries are.
+            signer: signs what no other signer has taken over.
+            succession: says who signs an entry after a rotation; None leaves all to `signer`.
+            clock: microseconds since the epoch.
+            monotonic: seconds, for pauses.
+        """
         self._store = store
         self._clock = clock
         self._monotonic = monotonic
-        self._pool = ThreadPoolExecutor(signer.concurrency, "auditseal-sign") if signer.concurrency > 1 else None
+        self._succession = succession
+        self._line = SigningLine(signer, clock, monotonic)
+        self._lines = {signer.signer_id: self._line}
         self._storing: GroupCommit[NewSignature, None] = GroupCommit(self._store_group, max_items=_GROUP_SIZE)
         self._in_flight: set[tuple[str, int]] = set()
         self._lock = threading.Lock()
-        self._outage: SignerError | None = None
-        self._pause_s = _FIRST_PAUSE_S
-        self._try_again_at = 0.0
+
+    @property
+    def signer(self) -> Signer:
+        """What signs now: the configured signer, or the last that took over from it."""
+        return self._line.signer
 
     def begin(self, entries: Sequence[Entry | StoredEntry]) -> list[Future[Sealed]]:
         """Starts signing; `finish` waits for it. The entries count as in flight from here on."""
         with self._lock:
             self._in_flight.update((entry.stream, entry.seq) for entry in entries)
-        if self._pool is None:
-            return [_done(self._sign(entry.hash)) for entry in entries]
-        return [self._pool.submit(self._sign, entry.hash) for entry in entries]
+        if self._succession is None:
+            return [self._line.submit(entry.hash) for entry in entries]
+        return [self._submit(entry, self._succession) for entry in entries]
 
     def finish(self, entries: Sequence[Entry | StoredEntry], futures: Sequence[Future[Sealed]]) -> list[Sealed]:
         """Waits for what `begin` started, stores the signatures, and says what became of each entry.
@@ -141,51 +148,28 @@ class Sealer:
     @property
     def outage(self) -> SignerError | None:
         """Why the signer is held to be down, while it is."""
-        return self._outage
+        return self._line.outage
 
     def close(self) -> None:
-        """Waits for signatures in flight and releases the signer."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=True)
-        self.signer.close()
+        """Waits for signatures in flight and releases the signers."""
+        for line in self._lines.values():
+            line.close()
 
-    def _sign(self, digest: bytes) -> Sealed:
-        """Signs one hash; while the signer is down, answers at once with why, but for one attempt a pause."""
-        with self._lock:
-            probing = self._outage is not None
-            if self._outage is not None:
-                if self._monotonic() < self._try_again_at:
-                    return Sealed(None, self._outage)
-                self._try_again_at = self._monotonic() + self._pause_s
+    def _submit(self, entry: Entry | StoredEntry, succession: Succession) -> Future[Sealed]:
+        """Hands an entry to the signer whose turn it is; where that cannot be said, the entry stays pending."""
         try:
-            signed = self.signer.sign(digest)
+            signer = succession.signer_of(entry)
         except SignerError as error:
-            return self._note_outage(error, probing=probing)
-        except ConfigError as error:
-            return self._note_outage(SignerError(str(error), reason="misconfigured"), probing=probing)
-        if self._outage is not None:
+            return done(Sealed(None, error))
+        line = self._line
+        if signer is not line.signer:
             with self._lock:
-                self._outage, self._pause_s = None, _FIRST_PAUSE_S
-        return Sealed(
-            StoredSignature(
-                signer=self.signer.signer_id,
-                algorithm=self.signer.algorithm.id,
-                signature=signed.signature,
-                entry_hash=digest,
-                request_id=signed.request_id,
-                signed_at=format_time(self._clock()),
-            ),
-            None,
-        )
-
-    def _note_outage(self, error: SignerError, *, probing: bool) -> Sealed:
-        with self._lock:
-            if probing:
-                self._pause_s = min(self._pause_s * 2, _LONGEST_PAUSE_S)
-            if probing or self._outage is None:
-                self._try_again_at = self._monotonic() + self._pause_s
-            self._outage = error
-        return Sealed(None, error)
+                known = self._lines.get(signer.signer_id)
+                line = known or SigningLine(signer, self._clock, self._monotonic)
+                self._lines[signer.signer_id] = line
+                if succession.is_current(signer):
+                    self._line = line
+        return line.submit(entry.hash)
 
     def _store_group(self, signatures: Sequence[NewSignature]) -> list[None]:
         self._store.add_signatures(signatures)
@@ -204,7 +188,7 @@ class Resealer:
         sealer: Sealer,
         *,
         grace_s: float = 15.0,
-        first_pause_s: float = _FIRST_PAUSE_S,
+        first_pause_s: float = FIRST_PAUSE_S,
         watch_s: float | None = None,
         claim: Callable[[], AbstractContextManager[bool]] = lambda: nullcontext(True),
     ) -> None:
@@ -261,7 +245,7 @@ class Resealer:
                 with self._claim() as claimed:
                     backlog = self._sealer.sign_pending(grace_s=self._grace_s, stop=self._stop) if claimed else None
             except StoreError:
-                pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+                pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
                 continue
             if backlog is not None and backlog.left == 0 and self._may_end():
                 return
@@ -269,7 +253,7 @@ class Resealer:
                 pause_s = self._watch_s or self._first_pause_s
             else:
                 advanced = backlog is not None and backlog.signed
-                pause_s = self._first_pause_s if advanced else min(pause_s * 2, self._watch_s or _LONGEST_PAUSE_S)
+                pause_s = self._first_pause_s if advanced else min(pause_s * 2, self._watch_s or LONGEST_PAUSE_S)
 
     def _may_end(self) -> bool:
         """Whether nothing came in since the last attempt began; if so, the next `wake` starts another thread."""
@@ -279,9 +263,3 @@ class Resealer:
             if not self._woken:
                 self._thread = None
             return not self._woken
-
-
-def _done(outcome: Sealed) -> Future[Sealed]:
-    future: Future[Sealed] = Future()
-    future.set_result(outcome)
-    return future

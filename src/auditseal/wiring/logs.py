@@ -187,9 +187,12 @@ def open_configured(
     from auditseal.service.append import Appender, SigningPolicy
     from auditseal.service.log import Log
     from auditseal.service.seal import Sealer
+    from auditseal.wiring.rotating import succession_of
 
     signer = wrap_signer(signer)
-    sealer = Sealer(store, signer) if settings.signing_mode == "event" else None
+    sealer = None
+    if settings.signing_mode == "event":
+        sealer = Sealer(store, signer, succession=succession_of(settings, store, signer, local_folder(address)))
     grace_s = _DEADLINES_OF_GRACE * settings.kms_deadline_s
     resealer = _resealer(store, sealer, watch_s, grace_s) if background and sealer is not None else None
     try:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from auditseal.core.algorithm import parse_algorithm
 from auditseal.core.registered_signer import Status
+from auditseal.core.rotation import SUCCESSOR
 from auditseal.errors import ConfigError, InputError, NotFoundError, SignatureInvalidError
 
 if TYPE_CHECKING:
@@ -201,7 +202,56 @@ class RegionalKeys:
         return self._by_region[region]
 
 
+def open_registered(settings: Settings, registered: RegisteredSigner) -> Signer:
+    """A signer for a key of the registry, by its ARN.
+
+    Raises:
+        ConfigError: the registry names no key, or KMS cannot be used.
+    """
+    if registered.key_arn is None:
+        raise ConfigError(f"{registered.signer_id} has no keyArn in signers.json, so that its key cannot be asked")
+    calls = open_calls(settings, key_id=registered.key_arn)
+    from auditseal.adapters.signers.aws_kms import KmsSigner
+
+    return KmsSigner(
+        signer_id=registered.signer_id,
+        algorithm=registered.algorithm,
+        key_id=registered.key_arn,
+        calls=calls,
+        public_key=registered.public_key,
+    )
+
+
+def _successor(settings: Settings) -> RegisteredSigner | None:
+    """Who signs in place of the configured signer, since a rotation; None if it signs itself.
+
+    A rotation moves the alias and not the settings of every writer: one that starts later must not sign under the old
+    name with what is another key by now.
+    """
+    registry = _registry(settings)
+    named = registry.find(settings.signer_id) if registry is not None and settings.signer_id is not None else None
+    if registry is None or named is None:
+        return None
+    follower = follow_successors(registry, named)
+    return None if follower is named else follower
+
+
+def follow_successors(registry: Registry, signer: RegisteredSigner) -> RegisteredSigner:
+    """Who signs in place of a signer that was rotated away from in all streams; the signer itself, if nobody does."""
+    seen = {signer.signer_id}
+    while isinstance(named := signer.extra.get(SUCCESSOR), str) and named not in seen:
+        seen.add(named)
+        successor = registry.find(named)
+        if successor is None or successor.status is Status.ANNOUNCED:
+            break
+        signer = successor
+    return signer
+
+
 def _kms_signer(settings: Settings, key_id: str) -> Signer:
+    successor = _successor(settings)
+    if successor is not None:
+        return open_registered(settings, successor)
     calls = open_calls(settings, key_id=key_id)
     from auditseal.adapters.signers.aws_kms import KmsSigner
 

@@ -158,6 +158,24 @@ class KmsKeys:
         operation = "CreateAlias" if self._target(check_alias(alias)) is None else "UpdateAlias"
         self._calls.call(operation, {"AliasName": alias, "TargetKeyId": check_key_id(key_id)})
 
+    def delete_alias(self, alias: str) -> None:
+        """Removes the alias; the key behind it stays as it is. One that does not exist is no error.
+
+        Raises:
+            InputError: the alias is not acceptable.
+        """
+        if self._target(check_alias(alias)) is not None:
+            self._calls.call("DeleteAlias", {"AliasName": alias})
+
+    def find_alias(self, alias: str) -> KeyInfo | None:
+        """The key behind an alias; None if there is no such alias.
+
+        Raises:
+            InputError: the alias is not acceptable.
+        """
+        target = self._target(check_alias(alias))
+        return None if target is None else self.describe(target)
+
     def describe(self, key_id: str) -> KeyInfo:
         """The key of a key id, key ARN, alias name or alias ARN."""
         return _info(self._calls.call("DescribeKey", {"KeyId": check_key_id(key_id)}).values)

@@ -1,0 +1,191 @@
+"""Who signs an entry: the configured signer, or one that took over from it by an entry of the stream itself.
+
+A writer learns of a rotation from the chain. Every entry that it did not append itself lies between two that it knows,
+so that it need only look into the gaps. An entry that hands over is obeyed if it carries on from the signer whose turn
+it is, if both keys signed its statement, and if the registry has the new signer with that key; else it is nobody's
+word. Until the registry has it, what follows stays pending: the old key must not sign it, and the new one is not known.
+
+Source: `docs/spec/rotation.md` §3.
+"""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_right
+from typing import TYPE_CHECKING, Final
+
+import orjson
+
+from auditseal.core.entry import Entry
+from auditseal.core.rotation_event import ROTATED, check_handover, parse_handover
+from auditseal.errors import AuditSealError, InputError, SignerError, VerificationError
+from auditseal.ports import EntryFilter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from auditseal.core.entry import StoredEntry
+    from auditseal.core.registry import RegisteredSigner, Registry
+    from auditseal.core.rotation_event import Handover, Proof
+    from auditseal.ports import Signer, Store
+
+_PAGE: Final = 100
+_LOOK_BACK: Final = 50
+"""How many of the last entries are looked at for a signature that tells whose turn it was."""
+
+
+class Succession:
+    """Knows whose turn it is in each stream. Safe to use from many threads."""
+
+    def __init__(
+        self,
+        store: Store,
+        configured: Signer,
+        load_registry: Callable[[], Registry],
+        open_signer: Callable[[RegisteredSigner], Signer],
+    ) -> None:
+        """Sets up; nothing is read yet.
+
+        Args:
+            store: the log.
+            configured: signs until another takes over.
+            load_registry: the accepted signers, read anew each time.
+            open_signer: a signer for a registered one.
+        """
+        self._store = store
+        self._configured = configured
+        self._load_registry = load_registry
+        self._open_signer = open_signer
+        self._opened = {configured.signer_id: configured}
+        self._streams: dict[str, _Turns] = {}
+        self._current = configured.signer_id
+        self._lock = threading.Lock()
+
+    def is_current(self, signer: Signer) -> bool:
+        """Whether this is the one that took over last."""
+        return signer.signer_id == self._current
+
+    def signer_of(self, entry: Entry | StoredEntry) -> Signer:
+        """The signer of an entry that is in the log.
+
+        Raises:
+            SignerError: it cannot be said, or not be opened; the entry stays pending.
+            StoreError: the log cannot be read.
+        """
+        with self._lock:
+            turns = self._streams.get(entry.stream)
+            if turns is None:
+                turns = self._streams[entry.stream] = self._begin(entry)
+            if entry.seq == turns.known_to + 1 and _type_of(entry) not in (None, ROTATED):
+                turns.known_to = entry.seq  # nothing lies between: the usual case
+            elif entry.seq > turns.known_to:
+                self._learn(entry.stream, turns, entry.seq)
+            return self._open(turns.signer_at(entry.seq))
+
+    def _begin(self, entry: Entry | StoredEntry) -> _Turns:
+        """What is known of a stream before the first entry that is to be signed here.
+
+        If the configured signer signed the last entry that has a signature, nobody took over before that.
+        """
+        configured = self._configured.signer_id
+        first = max(0, entry.seq - _LOOK_BACK)
+        which = EntryFilter(stream=entry.stream, first_seq=first, last_seq=entry.seq)
+        for stored in reversed(self._store.select(which, limit=_LOOK_BACK + 1)):
+            is_rotation = stored.columns is None or stored.columns.type == ROTATED
+            if stored.signatures and not is_rotation:
+                if any(signature.signer == configured for signature in stored.signatures):
+                    return _Turns(configured, known_to=stored.seq)
+                break
+        return _Turns(configured, known_to=-1)
+
+    def _learn(self, stream: str, turns: _Turns, until: int) -> None:
+        """Reads the entries that hand over, from the first unknown one to `until`."""
+        which = EntryFilter(stream=stream, type=ROTATED, first_seq=turns.known_to + 1, last_seq=until)
+        after = None
+        while page := self._store.select(which, limit=_PAGE, after=after):
+            for stored in page:
+                self._obey(stored, turns)
+                turns.known_to = stored.seq
+            after = (stream, page[-1].seq)
+        turns.known_to = until
+
+    def _obey(self, stored: StoredEntry, turns: _Turns) -> None:
+        try:
+            handover, proofs = parse_handover(orjson.loads(stored.body).get("payload"), stored.stream)
+        except (InputError, orjson.JSONDecodeError, AttributeError):
+            return  # by an application, and not an entry of ours
+        if handover.old.signer_id != turns.signer_at(stored.seq) or not self._is_behind(stored, handover):
+            return
+        registry = self._load_registry()
+        old, new = registry.find(handover.old.signer_id), registry.find(handover.new.signer_id)
+        if not _is_by(old, proofs, handover):
+            return
+        if new is None:
+            raise SignerError(
+                f"{stored.stream} went over to {handover.new.signer_id[:80]} at #{stored.seq:,}, which signers.json "
+                "does not have: get the registry that the rotation published",
+                reason="registry",
+                retryable=True,
+            )
+        try:
+            check_handover(handover, proofs, registry)
+        except VerificationError:
+            return
+        turns.hand_over(stored.seq + 1, new.signer_id)
+        self._current = new.signer_id
+
+    def _is_behind(self, stored: StoredEntry, handover: Handover) -> bool:
+        """Whether the statement was made for this place: its head is an entry before this one."""
+        if handover.after_seq < 0:
+            return handover.after_hash == b""
+        head = self._store.entry(stored.stream, handover.after_seq)
+        return handover.after_seq < stored.seq and head is not None and head.hash == handover.after_hash
+
+    def _open(self, signer_id: str) -> Signer:
+        opened = self._opened.get(signer_id)
+        if opened is None:
+            registered = self._load_registry().find(signer_id)
+            if registered is None:
+                raise SignerError(f"signers.json has no signer {signer_id[:80]!r} any more", reason="registry")
+            try:
+                opened = self._opened[signer_id] = self._open_signer(registered)
+            except SignerError:
+                raise
+            except AuditSealError as error:
+                raise SignerError(str(error), reason="configuration") from error
+        return opened
+
+
+def _is_by(signer: RegisteredSigner | None, proofs: list[Proof], handover: Handover) -> bool:
+    """Whether the old key stands behind the statement; a MAC that cannot be checked here counts if it is there."""
+    proof = next((proof for proof in proofs if proof.signer_id == handover.old.signer_id), None)
+    if signer is None or proof is None:
+        return False
+    try:
+        if signer.rule is not None:
+            signer.rule(proof.signature, handover.digest())
+    except VerificationError:
+        return False
+    return True
+
+
+def _type_of(entry: Entry | StoredEntry) -> str | None:
+    if isinstance(entry, Entry):
+        return entry.type
+    return entry.columns.type if entry.columns is not None else None
+
+
+class _Turns:
+    """Whose turn it is in one stream, up to the last entry that is known."""
+
+    def __init__(self, first: str, *, known_to: int) -> None:
+        self.known_to = known_to
+        self._from = [0]
+        self._signers = [first]
+
+    def signer_at(self, seq: int) -> str:
+        return self._signers[bisect_right(self._from, seq) - 1]
+
+    def hand_over(self, seq: int, signer_id: str) -> None:
+        self._from.append(seq)
+        self._signers.append(signer_id)

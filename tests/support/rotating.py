@@ -1,0 +1,125 @@
+"""A log that KMS signs, its registry, and the desk to rotate it at: all real but for KMS, which is the fake."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from auditseal.adapters.registry_file import load_registry, save_registry
+from auditseal.adapters.registry_locations import FileLocation, RegistryAtPath
+from auditseal.adapters.signers.aws_kms import KmsMacVerifier, KmsSigner
+from auditseal.adapters.signers.kms_keys import KmsKeys
+from auditseal.adapters.stores.sqlite.store import SqliteStore
+from auditseal.core.algorithm import parse_algorithm
+from auditseal.core.event import Event
+from auditseal.core.key import parse_public_key
+from auditseal.core.registered_signer import RegisteredSigner
+from auditseal.core.registry import Registry
+from auditseal.core.report import Report
+from auditseal.ports import Signer
+from auditseal.service.append import Appender
+from auditseal.service.audit import audit
+from auditseal.service.ids import now_micros
+from auditseal.service.log import Log
+from auditseal.service.rotate.desk import Desk
+from auditseal.service.seal import Resealer, Sealer
+from auditseal.service.succession import Succession
+from support.kms import open_calls_to
+
+ALIAS = "alias/audit"
+OLD = "audit-2026"
+NEW = "audit-2027"
+
+
+class Signers:
+    """Opens signers of the fake by their ARN (`auditseal.service.rotate.ports.Signers`)."""
+
+    def __init__(self, url: str, region: str) -> None:
+        self._url, self._region = url, region
+
+    def open(self, signer: RegisteredSigner) -> Signer:
+        assert signer.key_arn is not None
+        return KmsSigner(
+            signer_id=signer.signer_id,
+            algorithm=signer.algorithm,
+            key_id=signer.key_arn,
+            calls=open_calls_to(self._url, self._region),
+            public_key=signer.public_key,
+        )
+
+
+class Deployment:
+    """A folder with a log and a registry, and a KMS at an address."""
+
+    def __init__(self, folder: Path, url: str, region: str) -> None:
+        self.folder, self.url, self.region = folder, url, region
+        self.address = f"sqlite:///{folder}/audit.db"
+        self.registry_path = folder / "signers.json"
+        self.published_path = folder / "published.json"
+        self.signers = Signers(url, region)
+
+    def create(self, algorithm: str = "ed25519") -> None:
+        """Makes the log, the first key with its alias, and the registry that names it."""
+        SqliteStore.create(self.address)
+        row = parse_algorithm(algorithm)
+        keys = KmsKeys(open_calls_to(self.url, self.region))
+        info = keys.create_key(row, alias=ALIAS)
+        public_key = None if row.is_mac else parse_public_key(keys.export_public_key(info.arn).der)
+        keys.close()
+        first = RegisteredSigner(signer_id=OLD, algorithm=row, public_key=public_key, key_arn=info.arn)
+        save_registry(self.registry_path, Registry(signers=(first,)))
+
+    def registry(self) -> Registry:
+        return load_registry(self.registry_path)
+
+    def publish(self) -> None:
+        save_registry(self.published_path, self.registry())
+
+    def desk(self, *, reached: Callable[[str], None] = lambda _: None, published: bool = False) -> Desk:
+        """The caller closes `desk.store` and `desk.keys`, or lets them end with the process."""
+        return Desk(
+            store=SqliteStore(self.address),
+            registry=RegistryAtPath(self.registry_path),
+            keys=KmsKeys(open_calls_to(self.url, self.region)),
+            signers=self.signers,
+            clock=now_micros,
+            locations=[FileLocation(self.published_path)] if published else [],
+            reached=reached,
+            grace_s=1.0,
+        )
+
+    def open_log(
+        self, signer_id: str = OLD, *, background: bool = False, load: Callable[[], Registry] | None = None
+    ) -> Log:
+        """A log open for appending, which follows rotations by the registry that `load` gives."""
+        store = SqliteStore(self.address)
+        registered = self.registry().find(signer_id)
+        assert registered is not None
+        signer = self.signers.open(registered)
+        succession = Succession(store, signer, load or self.registry, self.signers.open)
+        sealer = Sealer(store, signer, succession=succession)
+        resealer = Resealer(sealer, grace_s=1.0) if background else None
+        return Log(store, Appender(store, sealer, resealer=resealer), sealer=sealer, resealer=resealer)
+
+    def append(self, count: int = 5, *, stream: str = "default") -> None:
+        with self.open_log() as log:
+            log.append_many([Event(type="agent.spawned", payload={"n": n}, stream=stream) for n in range(count)])
+
+    def audit(self, registry: Registry | None = None, *, ask_kms: bool = False) -> Report:
+        """Verifies the log; offline, unless KMS is to be asked about MACs."""
+        store = SqliteStore(self.address, read_only=True)
+        macs = KmsMacVerifier(open_calls_to(self.url, self.region)) if ask_kms else None
+        try:
+            return audit(store, registry or self.registry(), mac_verifier=macs)
+        finally:
+            store.close()
+            if macs is not None:
+                macs.close()
+
+    def signers_of(self, stream: str = "default") -> list[tuple[str, ...]]:
+        """Who signed each entry."""
+        store = SqliteStore(self.address, read_only=True)
+        try:
+            return [tuple(made.signer for made in entry.signatures) for entry in store.walk([stream])]
+        finally:
+            store.close()
