@@ -6,6 +6,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1 UV_NO_CONFIG=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+# A company's proxy signs with an authority that the machine trusts and uv's own list does not have.
+export UV_SYSTEM_CERTS=1
 unset VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
 say() { printf '%s\n' "$*" >&2; }
