@@ -1,6 +1,8 @@
 """The simplest agent: it says that it lives, and ends when it is told to. Standard library alone.
 
-python agent.py [--beat-s S] [--exit-after-s S --exit-code N]
+    python agent.py [--beat-s S] [--alone-s S] [--exit-after-s S --exit-code N]
+
+An agent whose manager does not come back ends by itself after `--alone-s`.
 """
 
 from __future__ import annotations
@@ -12,15 +14,14 @@ import sys
 import time
 import urllib.error
 import urllib.request
-
-ALONE_S = 60.0
-"""An agent whose manager does not come back ends by itself after so long."""
+from http import HTTPStatus
 
 
 def main() -> int:
     """The agent's life; its exit code."""
     options = argparse.ArgumentParser()
     options.add_argument("--beat-s", type=float, default=1.0)
+    options.add_argument("--alone-s", type=float, default=60.0)
     options.add_argument("--exit-after-s", type=float, default=float("inf"))
     options.add_argument("--exit-code", type=int, default=0)
     wanted = options.parse_args()
@@ -29,14 +30,14 @@ def main() -> int:
     while time.monotonic() - began < wanted.exit_after_s:
         if beat():
             heard_at = time.monotonic()
-        elif time.monotonic() - heard_at > ALONE_S:
+        elif time.monotonic() - heard_at > wanted.alone_s:
             return 4
         time.sleep(wanted.beat_s)
     return int(wanted.exit_code)
 
 
 def beat() -> bool:
-    """Sends a heartbeat; whether the manager took it."""
+    """Sends a heartbeat; whether there is a manager that knows this agent, though it may not take heartbeats now."""
     request = urllib.request.Request(  # noqa: S310 - the manager's own address
         f"{os.environ['AGENT_MANAGER_URL']}/v1/agents/{os.environ['AGENT_ID']}/heartbeat",
         headers={"Authorization": f"Bearer {os.environ['AGENT_SECRET']}"},
@@ -46,6 +47,9 @@ def beat() -> bool:
     try:
         with opener.open(request, timeout=5):
             return True
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code != HTTPStatus.NOT_FOUND
     except (OSError, urllib.error.URLError):
         return False
 

@@ -87,6 +87,9 @@ class Manager:
         self._start_id = str(uuid4())
         self._found = dict(Counter(str(agent.state) for agent in state.agents()))
         self._is_announced = False
+        self._failures = 0
+        self.knows_all = False
+        """Whether at the last look the audit log knew all that this manager knew, and has refused nothing since."""
 
     def order(self, action: Action, subject: str, *, id_: str, actor: str, **details: Any) -> Operation:
         """Carries out an action, or gives the outcome of the same one that was ordered before.
@@ -107,21 +110,28 @@ class Manager:
         if action in ALLOWED_IN:
             self.state.agent(subject)
         with self._locked(subject):
-            known = self.state.operation(id_)
-            if known is not None and not known.is_repeated_by(order):
-                raise NotAllowedError(f"{id_} is the id of another operation")
-            if known is None or known.phase is Phase.REFUSED:
-                self._settle_before_another(subject)
-                self.state.ask(order)
-                known = order
-            if known.phase is Phase.ASKED:
-                # The first time, or again by whoever was told that nothing had been done.
-                known = self._carry_out(self._record_request(known))
-            if known.phase in OPEN:
-                known = self._finish(known)
+            try:
+                known = self._carried_out(order)
+            except NotRecordedError:
+                self._failures += 1
+                self.knows_all = False
+                raise
         if not known.has_succeeded:
             raise CannotDoError(f"{known.ended}: {known.result.get('error', 'the audit log was away; order it anew')}")
         return known
+
+    def _carried_out(self, order: Operation) -> Operation:
+        known = self.state.operation(order.id)
+        if known is not None and not known.is_repeated_by(order):
+            raise NotAllowedError(f"{order.id} is the id of another operation")
+        if known is None or known.phase is Phase.REFUSED:
+            self._settle_before_another(order.subject)
+            self.state.ask(order)
+            known = order
+        if known.phase is Phase.ASKED:
+            # The first time, or again by whoever was told that nothing had been done.
+            known = self._carry_out(self._record_request(known))
+        return self._finish(known) if known.phase in OPEN else known
 
     def heartbeat(self, id_: str, secret: str) -> None:
         """An agent lives.
@@ -132,19 +142,17 @@ class Manager:
         """
         self.state.agent(id_)
         with self._locked(id_):
-            self._settle(id_)
-            agent = self.state.agent(id_)
-            given = hashlib.sha256(secret.encode()).hexdigest()
-            if agent.state not in ALIVE or not hmac.compare_digest(given, agent.secret_hash):
-                raise UnknownError("no agent that runs now has this secret")
+            agent = self._heard(id_, secret)
             if agent.state is not State.RUNNING:
+                self._settle(id_)
+                agent = self._heard(id_, secret)
                 what = "agent.running" if agent.state is State.STARTING else "agent.heard"
                 self._observe(agent, what, actor=f"agent:{agent.id}")
             self.state.put_agent(replace(agent, state=State.RUNNING, heartbeat_at=self._clock()))
 
     def look(self) -> bool:
         """Settles what is open and looks at every agent; whether the log knows all that the manager knows."""
-        knows_all = self._announce()
+        failures, knows_all = self._failures, self._announce()
         subjects = {operation.subject for operation in self.state.open_operations()}
         for subject in sorted(subjects | {agent.id for agent in self.state.agents() if agent.state in ALIVE}):
             with self._locked(subject):
@@ -154,7 +162,16 @@ class Manager:
                         self._look_at(self.state.agent(subject))
                 except NotRecordedError:
                     knows_all = False
-        return knows_all
+        self.knows_all = knows_all and failures == self._failures
+        return self.knows_all
+
+    def _heard(self, id_: str, secret: str) -> Agent:
+        """The agent that runs now with this secret."""
+        agent = self.state.agent(id_)
+        given = hashlib.sha256(secret.encode()).hexdigest()
+        if agent.state not in ALIVE or not hmac.compare_digest(given, agent.secret_hash):
+            raise UnknownError("no agent that runs now has this secret")
+        return agent
 
     def _announce(self) -> bool:
         """Records that this manager came up, and what it found."""

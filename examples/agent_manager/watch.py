@@ -19,13 +19,7 @@ class Watch:
         self._manager = manager
         self._every_s = every_s
         self._ended = threading.Event()
-        self._knows_all = threading.Event()
         self._thread = threading.Thread(target=self._run, name="agent-manager-watch")
-
-    @property
-    def knows_all(self) -> bool:
-        """Whether at the last look the audit log knew all that the manager knew."""
-        return self._knows_all.is_set()
 
     def start(self) -> None:
         """Begins to look."""
@@ -39,10 +33,8 @@ class Watch:
     def _run(self) -> None:
         while True:
             try:
-                knows_all = self._manager.look()
+                self._manager.look()
             except Exception:  # noqa: BLE001 - whatever failed, agents must not be left without anybody who looks
-                knows_all = False
                 _log.exception("the look at the agents failed, and is tried again")
-            (self._knows_all.set if knows_all else self._knows_all.clear)()
             if self._ended.wait(self._every_s):
                 return

@@ -154,7 +154,7 @@ def create_app(manager: Manager, users: Mapping[str, str], *, look_every_s: floa
     @app.get("/readyz")
     def readyz() -> JSONResponse:
         """Whether the audit log knows all that the manager knows."""
-        if watch.knows_all:
+        if manager.knows_all:
             return JSONResponse({"status": "ready"})
         waiting = [operation.id for operation in manager.state.open_operations()]
         return JSONResponse({"status": "the audit log is behind", "waiting": waiting}, 503, _RETRY_AFTER)

@@ -24,6 +24,11 @@ PAGE: Final = (
 )
 """With the tests on `e` in place of `{}`."""
 
+SIGNATURE_ROWS: Final = (
+    "SELECT e.stream, e.seq, e.id, e.time, e.type, s.signer, s.request_id, s.signed_at FROM auditseal.entries e "
+    "LEFT JOIN auditseal.signatures s ON s.stream = e.stream AND s.seq = e.seq "
+)
+IN_PLACE: Final = " ORDER BY e.stream, e.seq"
 _UNSIGNED: Final = (
     "FROM auditseal.heads h LEFT JOIN auditseal.signed_below b ON b.stream = h.stream "
     "JOIN auditseal.entries e ON e.stream = h.stream AND e.seq >= coalesce(b.seq, 0) "
@@ -37,6 +42,8 @@ NOTE_SIGNED: Final = "SELECT auditseal.note_signed()"
 ADD_HEADS: Final = "SELECT auditseal.add_heads(%s::text[])"
 LOCK_HEADS: Final = "SELECT stream, seq, hash, time FROM auditseal.lock_heads(%s::text[])"
 HEADS: Final = "SELECT stream, seq, hash, time FROM auditseal.heads WHERE seq >= 0"
+LAST_OF_TYPE: Final = "SELECT seq FROM auditseal.entries WHERE stream = %s AND type = %s ORDER BY seq DESC LIMIT 1"
+TRY_LOCK: Final = "SELECT pg_try_advisory_lock(hashtextextended('auditseal.' || %s::text, 0))"
 COPY_ENTRIES: Final = f"COPY auditseal.entries ({', '.join(ENTRY_COLUMNS)}) FROM STDIN (FORMAT BINARY)"
 ENTRY_TYPES: Final = ("text", "int8", "text", "text", "text", "text", "bytea", "bytea", "bytea")
 ADD_SIGNATURES: Final = (
