@@ -314,10 +314,7 @@ def test_an_older_log_is_brought_up_to_date_with_all_it_holds(postgres: Postgres
     entries = make_entries(3)
     with psycopg.connect(address) as connection, connection.cursor() as cursor:
         for entry in entries:
-            cursor.execute(
-                "INSERT INTO auditseal.entries VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
-                module.rows.entry_row(entry),
-            )
+            cursor.execute(f"INSERT INTO auditseal.entries VALUES ({', '.join(['%s'] * 9)})", entry_row(entry))
     assert create_store(address) is False
     with closing(PostgresStore(address)) as store:
         assert [entry.hash for entry in store.walk()] == [entry.hash for entry in entries]
