@@ -27,6 +27,7 @@ import httpx2  # noqa: E402 - the example is not installed
 from agent_manager.errors import CannotDoError  # noqa: E402
 from agent_manager.processes import Processes  # noqa: E402
 from agent_manager.story import read_story  # noqa: E402
+from agent_manager.users import add_user  # noqa: E402
 from auditseal.core.event import parse_body  # noqa: E402
 from auditseal.wiring.sources import open_source  # noqa: E402
 
@@ -34,7 +35,7 @@ PATIENCE_S = 60.0
 OK, DENIED, AWAY = 200, 401, 503
 STREAM = "agents"
 AUDITSEAL = str(Path(sys.executable).with_name("auditseal"))
-AGENT = [sys.executable, str(ROOT / "examples" / "agent_manager" / "agent.py"), "--beat-s", "0.3", "--alone-s", "20"]
+AGENT = [sys.executable, str(ROOT / "examples" / "agent_manager" / "agent.py"), "--beat-s", "0.3", "--alone-s", "120"]
 # The pipe at its standard input ends when its parent does, even by SIGKILL, and the program ends with it.
 BOOT = """
 import os, runpy, signal, sys, threading
@@ -204,6 +205,7 @@ class Day:
         run_command(self.signing, "init")
         caller = ("agent-manager", "--role", "producer", "--stream", STREAM)
         token = run_command(self.signing, "tokens", "create", *caller).strip()
+        (self.folder / "manager").mkdir(mode=0o700)
         ports = free_port(), free_port()
         url, own_url = (f"http://127.0.0.1:{port}" for port in ports)
         audit = Program(
@@ -223,9 +225,7 @@ class Day:
 
     def user(self, name: str, url: str) -> User:
         """A user with a token of the manager's."""
-        command = [sys.executable, "-m", "agent_manager", "--folder", str(self.folder / "manager"), "add-user", name]
-        made = subprocess.run(command, env=self.plain, capture_output=True, text=True, check=True)
-        return User(name, url, made.stdout.strip())
+        return User(name, url, add_user(self.folder / "manager" / "users.json", name))
 
     def live(self, audit: Program, manager: Program, alice: User, bob: User) -> list[str]:
         """The day; the agents it had."""
