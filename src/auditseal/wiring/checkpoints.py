@@ -83,7 +83,7 @@ def checkpoint_store(store: Store) -> CheckpointStore:
         ConfigError: it does not.
     """
     if not hasattr(store, "add_checkpoints"):
-        raise ConfigError(f"the log at {store.address} keeps no checkpoints: use one in SQLite")
+        raise ConfigError(f"the log at {store.address} keeps no checkpoints: use one in SQLite or PostgreSQL")
     return cast("CheckpointStore", store)
 
 

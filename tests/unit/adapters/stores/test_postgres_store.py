@@ -65,6 +65,21 @@ def test_a_log_of_another_version_is_refused(database: PostgresSubject, read_onl
         PostgresStore(database.address, read_only=read_only)
 
 
+def test_an_older_log_is_brought_up_to_date_with_what_it_holds(database: PostgresSubject):
+    with closing(PostgresStore(database.address)) as store:
+        fill(store, 3)
+    database.execute("DROP TABLE tree_nodes, checkpoints, checkpoint_signatures")
+    database.execute("DROP FUNCTION settle")
+    database.execute("DROP FUNCTION line_hash")
+    database.execute("UPDATE alembic_version SET version_num = '0001'")
+    with pytest.raises(ConfigError, match="bring it to 0002 with auditseal init"):
+        PostgresStore(database.address)
+    assert PostgresStore.create(database.address) is False
+    with closing(PostgresStore(database.address)) as store:
+        assert check_chains(store.walk()) == {"default": 3}
+        assert list(store.checkpoints()) == []
+
+
 def test_a_server_that_does_not_write_to_disk_is_refused(postgres: PostgresServer, database: PostgresSubject):
     name = database.address.rpartition("/")[2]
     database.execute(f"ALTER DATABASE {name} SET synchronous_commit = off")
@@ -205,6 +220,17 @@ def test_an_insert_and_its_signatures_whose_answer_was_lost_stand_once(proxied: 
     assert [len(entry.signatures) for entry in store.walk()] == [2, 2, 2]
     with pytest.raises(ConflictError):
         store.insert(entries, [])
+
+
+@pytest.mark.parametrize("when", [b"COPY", b"COMMIT"])
+def test_an_announcement_whose_answer_was_lost_stands_once(proxied: tuple[CuttingProxy, PostgresStore], when: bytes):
+    proxy, store = proxied
+    fill(store, 1)
+    proxy.arm(when)
+    entry = store.announce("default", lambda seq, _: draft(seq, type_="auditseal.checkpoint"), lambda: START)
+    assert proxy.cuts == 1
+    assert (entry.seq, entry.body) == (1, store.entry("default", 1).body)
+    assert check_chains(store.walk()) == {"default": 2}
 
 
 def test_a_draft_sent_again_after_its_fate_was_unknown_is_found(pg_store: PostgresStore):

@@ -45,6 +45,9 @@ ADD_SIGNATURES: Final = (
     "%s::text[]) ON CONFLICT DO NOTHING"
 )
 
+# Backwards from the head, so that it reads no more than the entries since.
+LAST_OF_TYPE: Final = "SELECT seq FROM auditseal.entries WHERE stream = %s AND type = %s ORDER BY seq DESC LIMIT 1"
+
 # By skipping through the index: one look-up a stream, not one an entry.
 STREAM_NAMES: Final = (
     "WITH RECURSIVE names AS ((SELECT stream FROM auditseal.entries ORDER BY stream LIMIT 1) UNION ALL "

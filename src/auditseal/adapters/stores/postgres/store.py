@@ -3,7 +3,7 @@
 An attempt that meets a lost connection or a lock is made again. Whether the lost one was committed nobody knows, so
 the next looks every event up by its id first: nothing is lost and nothing stands there twice.
 
-Source: `docs/spec/postgresql.md`; the contract is `auditseal.ports.Store`.
+Source: `docs/spec/postgresql.md`; the contract is `auditseal.ports.CheckpointStore`.
 """
 
 from __future__ import annotations
@@ -15,14 +15,16 @@ from auditseal.adapters.stores import rows
 from auditseal.adapters.stores.postgres import schema
 from auditseal.adapters.stores.postgres import statements as sql
 from auditseal.adapters.stores.postgres.connection import check_durable, connect, errors_of, open_pool, shown
-from auditseal.core.chain import Head
+from auditseal.adapters.stores.postgres.evidence import EvidenceTables
+from auditseal.core.chain import Head, extend
 from auditseal.core.entry import Entry
 from auditseal.core.event import EntryHash, StreamName
+from auditseal.core.promise import CHECKPOINT_TYPE
 from auditseal.errors import ConflictError, StoreError
 from auditseal.ports import Appended, Part
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import psycopg
 
@@ -42,8 +44,8 @@ _SLICE: Final = 500
 """How many rows of a walk are fetched at a time."""
 
 
-class PostgresStore:
-    """A log in a PostgreSQL database (`auditseal.ports.Store`)."""
+class PostgresStore(EvidenceTables):
+    """A log in a PostgreSQL database (`auditseal.ports.CheckpointStore`)."""
 
     def __init__(self, address: str, *, read_only: bool = False) -> None:
         """Opens the log.
@@ -105,6 +107,28 @@ class PostgresStore:
 
         return self._write(attempt, found_by_id=True)
 
+    def announce(self, stream: str, draft_at: Callable[[int, int | None], Draft], clock: Clock) -> Entry:
+        """Appends a checkpoint's entry (`CheckpointStore.announce`)."""
+        name = StreamName(stream)
+        drafts: list[Draft] = []
+
+        def attempt(connection: psycopg.Connection[Any], **_: bool) -> Entry:
+            self._add_heads(connection, [name])
+            with connection.transaction():
+                head = _head(_rows(connection, sql.LOCK_HEADS, [[name]])[0])
+                # What an earlier attempt appended, if its answer was lost.
+                found = rows.by_id(_entries_by_id(connection, {name: [draft.id for draft in drafts]}))
+                for draft in drafts:
+                    if (name, draft.id) in found:
+                        return _as_appended(draft, found[name, draft.id])
+                before = _rows(connection, sql.LAST_OF_TYPE, [name, CHECKPOINT_TYPE])
+                drafts.append(draft_at(head.seq + 1, before[0][0] if before else None))
+                entry = extend(head, drafts[-1:], clock())[0]
+                _copy(connection, [entry])
+            return entry
+
+        return self._write(attempt)
+
     def insert(self, entries: Sequence[Entry], signatures: Sequence[NewSignature]) -> None:
         """Stores ready entries (`Store.insert`)."""
 
@@ -143,9 +167,19 @@ class PostgresStore:
         where, values = _in_streams(streams)
         return rows.entries_of(self._stream(sql.JOINED + where + sql.IN_ORDER, values))
 
+    def stream_names(self) -> list[str]:
+        """The names of all streams (`RangeSource.stream_names`)."""
+        return [row[0] for row in self._fetch(sql.STREAM_NAMES)]
+
+    def walk_from(self, first_seqs: Mapping[str, int]) -> Iterator[StoredEntry]:
+        """The entries of some streams from a seq on (`RangeSource.walk_from`)."""
+        for stream, first in sorted(first_seqs.items()):
+            where = "WHERE e.stream = %s AND e.seq >= %s"
+            yield from rows.entries_of(self._stream(sql.JOINED + where + sql.IN_ORDER, [stream, first]))
+
     def parts(self, streams: Sequence[str] | None, size: int) -> Iterator[Part]:
         """The entries in parts by ranges of seq (`PartedSource.parts`); what is appended meanwhile is not seen."""
-        names = [row[0] for row in self._fetch(sql.STREAM_NAMES)] if streams is None else list(dict.fromkeys(streams))
+        names = self.stream_names() if streams is None else list(dict.fromkeys(streams))
         ends = {name: self._fetch(sql.LAST_SEQ, [name])[0][0] for name in names}
         for name, end in ends.items():
             first = _LOWEST_SEQ
@@ -293,20 +327,21 @@ def _add_signatures(connection: psycopg.Connection[Any], signatures: Sequence[Ne
 def _as_ours(draft: Draft, item: Appended) -> Appended:
     """An entry under an id that was made for this draft is one of an attempt before this one: new, not found."""
     stored = item.found
-    if stored is None or not draft.id_is_new or stored.columns is None:
-        return item
-    return Appended(
-        Entry(
-            stream=draft.stream,
-            seq=stored.seq,
-            id=draft.id,
-            time=stored.columns.time or "",
-            type=draft.type,
-            actor=draft.actor,
-            body=stored.body,
-            prev_hash=EntryHash(stored.prev_hash),
-            hash=EntryHash(stored.hash),
-        )
+    return item if stored is None or not draft.id_is_new else Appended(_as_appended(draft, stored))
+
+
+def _as_appended(draft: Draft, stored: StoredEntry) -> Entry:
+    """The entry that was made from a draft, from how it is read."""
+    return Entry(
+        stream=draft.stream,
+        seq=stored.seq,
+        id=draft.id,
+        time=(stored.columns and stored.columns.time) or "",
+        type=draft.type,
+        actor=draft.actor,
+        body=stored.body,
+        prev_hash=EntryHash(stored.prev_hash),
+        hash=EntryHash(stored.hash),
     )
 
 
