@@ -44,6 +44,11 @@ ADD_SIGNATURES: Final = (
     "SELECT * FROM unnest(%s::text[], %s::int8[], %s::bytea[], %s::text[], %s::text[], %s::bytea[], %s::text[], "
     "%s::text[]) ON CONFLICT DO NOTHING"
 )
+_IN_PART: Final = "WHERE stream = %s AND seq BETWEEN %s AND %s"
+SIGNED_IN_PART: Final = f"SELECT FROM auditseal.signatures {_IN_PART} LIMIT 1"
+ROWS_OF_PART: Final = (
+    f"SELECT {', '.join(ENTRY_COLUMNS)} FROM auditseal.entries {_IN_PART} ORDER BY seq, tableoid, ctid"
+)
 
 # Backwards from the head, so that it reads no more than the entries since.
 LAST_OF_TYPE: Final = "SELECT seq FROM auditseal.entries WHERE stream = %s AND type = %s ORDER BY seq DESC LIMIT 1"

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from auditseal.core.entry import StoredEntry
+    from auditseal.core.entry import EntryRow, StoredEntry
     from auditseal.core.event import Draft
     from auditseal.ports import Clock, EntryFilter, NewSignature
 
@@ -193,6 +193,10 @@ class PostgresStore(EvidenceTables):
         """The entries of a part (`PartedSource.read_part`)."""
         where = "WHERE e.stream = %s AND e.seq BETWEEN %s AND %s"
         yield from rows.entries_of(self._fetch(sql.JOINED + where + sql.IN_ORDER, part))
+
+    def unsigned_rows(self, part: Part) -> Iterator[list[EntryRow]] | None:
+        """The entries of a part as rows (`RowSource.unsigned_rows`)."""
+        return None if self._fetch(sql.SIGNED_IN_PART, part) else iter([self._fetch(sql.ROWS_OF_PART, part)])
 
     def count(self, streams: Sequence[str] | None = None) -> int:
         """How many entries there are (`Source.count`)."""
