@@ -6,6 +6,7 @@ Source: `docs/spec/checkpoint.md`, `docs/spec/sqlite.md`, `docs/spec/postgresql.
 from __future__ import annotations
 
 from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -16,41 +17,32 @@ from auditseal.core.stored_checkpoint import StoredCheckpoint
 from auditseal.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from auditseal.core.note import NoteSignature
 
-COLUMNS: Final = ("c.stream", "c.size", "c.note_text", "c.cover")
-"""A row that is read has these, then of one signature its line and its details, all None where there is none."""
-DETAILS: Final = ("s.signer", "s.request_id", "s.signed_at")
-_STREAM, _SIZE, _TEXT, _COVER, _LINE, _SIGNER, _REQUEST_ID, _SIGNED_AT = range(8)
+CHECKPOINT_COLUMNS: Final = ("stream", "size", "note_text", "cover")
+LINE_COLUMNS: Final = ("stream", "size", "line", "signer", "request_id", "signed_at")
+"""`signer` is null for a cosignature."""
+_SHOWN_LINE_COLUMNS: Final = LINE_COLUMNS[2:]
+_PLACE: Final = itemgetter(0, 1)
+_COVER, _LINE, _SIGNER, _REQUEST_ID, _SIGNED_AT = 3, 4, 5, 6, 7
+
+JOINED_COLUMNS: Final = ", ".join(
+    [*(f"c.{name}" for name in CHECKPOINT_COLUMNS), *(f"s.{name}" for name in _SHOWN_LINE_COLUMNS)]
+)
+"""What `checkpoints_of` reads, of checkpoints `c` and their signatures `s`."""
 
 
 def checkpoints_of(rows: Iterable[Any]) -> Iterator[StoredCheckpoint]:
-    """The checkpoints of rows, those of one checkpoint together, its signatures in the order they were added."""
-    for _, group in groupby(rows, key=lambda row: row[:2]):
-        lines = list(group)
-        yield _checkpoint(lines[0], lines)
+    """The checkpoints of rows joined with their signatures, the rows of one checkpoint together."""
+    for _, group in groupby(rows, key=_PLACE):
+        yield _checkpoint(list(group))
 
 
-def checkpoint_row(each: StoredCheckpoint) -> tuple[Any, ...]:
-    """stream, size, note_text, cover."""
-    cover = None if each.cover is None else orjson.dumps(each.cover.to_members()).decode()
-    return each.stream, each.size, each.text, cover
-
-
-def line_rows(each: StoredCheckpoint) -> list[tuple[Any, ...]]:
-    """Of each signature stream, size, line, signer, request_id, signed_at; the first is the log's own."""
-    own = [(each.signer, each.request_id, each.signed_at)]
-    details = own + [(None, None, each.signed_at)] * len(each.signatures)
-    return [
-        (each.stream, each.size, signature.line(), *rest)
-        for signature, rest in zip(each.signatures, details, strict=False)
-    ]
-
-
-def _checkpoint(first: Any, rows: list[Any]) -> StoredCheckpoint:
-    own = next((row for row in rows if row[_SIGNER] is not None), rows[0])
+def _checkpoint(rows: Sequence[Any]) -> StoredCheckpoint:
+    first = rows[0]
+    own = next((row for row in rows if row[_SIGNER] is not None), first)
     malformed = None
     signatures: tuple[NoteSignature, ...] = ()
     cover = None
@@ -61,9 +53,9 @@ def _checkpoint(first: Any, rows: list[Any]) -> StoredCheckpoint:
     except (InputError, orjson.JSONDecodeError) as error:
         malformed = str(error)
     return StoredCheckpoint(
-        stream=first[_STREAM],
-        size=first[_SIZE],
-        text=first[_TEXT],
+        stream=first[0],
+        size=first[1],
+        text=first[2],
         signatures=signatures,
         cover=cover,
         signer=own[_SIGNER],
@@ -71,3 +63,23 @@ def _checkpoint(first: Any, rows: list[Any]) -> StoredCheckpoint:
         signed_at=own[_SIGNED_AT],
         malformed=malformed,
     )
+
+
+def checkpoint_row(checkpoint: StoredCheckpoint) -> tuple[Any, ...]:
+    """The values of `CHECKPOINT_COLUMNS`."""
+    cover = None if checkpoint.cover is None else orjson.dumps(checkpoint.cover.to_members()).decode()
+    return checkpoint.stream, checkpoint.size, checkpoint.text, cover
+
+
+def line_rows(checkpoint: StoredCheckpoint) -> list[tuple[Any, ...]]:
+    """The values of `LINE_COLUMNS` for each signature, the log's own first."""
+    own = (checkpoint.signer, checkpoint.request_id, checkpoint.signed_at)
+    return [
+        (checkpoint.stream, checkpoint.size, signature.line(), *(own if number == 0 else (None, None, own[2])))
+        for number, signature in enumerate(checkpoint.signatures)
+    ]
+
+
+def cosignature_rows(stream: str, size: int, signatures: Iterable[NoteSignature]) -> list[tuple[Any, ...]]:
+    """The values of `LINE_COLUMNS` for lines of others."""
+    return [(stream, size, signature.line(), None, None, None) for signature in signatures]

@@ -16,6 +16,7 @@ from auditseal.adapters.stores.postgres import schema
 from auditseal.adapters.stores.postgres import statements as sql
 from auditseal.adapters.stores.postgres.connection import check_durable, connect, errors_of, shown
 from auditseal.adapters.stores.postgres.evidence import EvidenceTables
+from auditseal.adapters.stores.postgres.sessions import Sessions
 from auditseal.core.chain import Head, extend
 from auditseal.core.entry import Entry
 from auditseal.core.event import EntryHash, StreamName
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from auditseal.core.entry import StoredEntry
+    from auditseal.core.entry import EntryRow, StoredEntry
     from auditseal.core.event import Draft
     from auditseal.ports import Clock, EntryFilter, NewSignature
 
@@ -35,7 +36,7 @@ _LOWEST_SEQ: Final = -(2**63)
 """What somebody put below 0 is read as well."""
 
 
-class PostgresStore(EvidenceTables):
+class PostgresStore(Sessions, EvidenceTables):
     """A log in a PostgreSQL database (`auditseal.ports.CheckpointStore`)."""
 
     def __init__(self, address: str, *, read_only: bool = False) -> None:
@@ -90,22 +91,28 @@ class PostgresStore(EvidenceTables):
 
         return self._write(attempt, found_by_id=True)
 
-    def announce(self, stream: str, draft_at: Callable[[int, int | None], Draft], clock: Clock) -> Entry:
+    def announce(
+        self, stream: str, draft_at: Callable[[int, int | None], Draft], clock: Clock, *, then: Sequence[Draft] = ()
+    ) -> Entry:
         """Appends a checkpoint's entry (`CheckpointStore.announce`)."""
-        made: list[Entry] = []
+        name = StreamName(stream)
+        drafts: list[Draft] = []
 
-        def attempt(connection: psycopg.Connection[Any], *, again: bool) -> Entry:
-            self._add_heads(connection, [StreamName(stream)])
+        def attempt(connection: psycopg.Connection[Any], **_: bool) -> Entry:
+            self._add_heads(connection, [name])
             with connection.transaction():
-                head = _head(_rows(connection, sql.LOCK_HEADS, [[stream]])[0])
-                if again and made and _is_stored(connection, made[-1]):
-                    return made[-1]
-                before = _rows(connection, sql.LAST_OF_TYPE, [stream, CHECKPOINT_TYPE])
+                head = _head(_rows(connection, sql.LOCK_HEADS, [[name]])[0])
+                # What an earlier attempt appended, if its answer was lost.
+                found = rows.by_id(_entries_by_id(connection, {name: [draft.id for draft in drafts]}))
+                for draft in drafts:
+                    if (name, draft.id) in found:
+                        return _as_appended(draft, found[name, draft.id])
+                before = _rows(connection, sql.LAST_OF_TYPE, [name, CHECKPOINT_TYPE])
                 with self._reading_over(connection):
-                    draft = draft_at(head.seq + 1, before[0][0] if before else None)
-                made.extend(extend(head, [draft], clock()))
-                _copy(connection, made[-1:])
-            return made[-1]
+                    drafts.append(draft_at(head.seq + 1, before[0][0] if before else None))
+                entries = extend(head, [drafts[-1], *then], clock())
+                _copy(connection, entries)
+            return entries[0]
 
         return self._write(attempt)
 
@@ -173,6 +180,10 @@ class PostgresStore(EvidenceTables):
         """The entries of a part (`PartedSource.read_part`)."""
         where = "WHERE e.stream = %s AND e.seq BETWEEN %s AND %s"
         yield from rows.entries_of(self._fetch(sql.JOINED + where + sql.IN_ORDER, part))
+
+    def unsigned_rows(self, part: Part) -> Iterator[list[EntryRow]] | None:
+        """The entries of a part as rows (`RowSource.unsigned_rows`)."""
+        return None if self._fetch(sql.SIGNED_IN_PART, part) else iter([self._fetch(sql.ROWS_OF_PART, part)])
 
     def signature_rows(self, streams: Sequence[str] | None = None) -> Iterator[SignatureRow]:
         """What is known of each signature, in order (`SignatureSource.signature_rows`)."""
@@ -262,20 +273,21 @@ def _add_signatures(connection: psycopg.Connection[Any], signatures: Sequence[Ne
 def _as_ours(draft: Draft, item: Appended) -> Appended:
     """An entry under an id that was made for this draft is one of an attempt before this one: new, not found."""
     stored = item.found
-    if stored is None or not draft.id_is_new or stored.columns is None:
-        return item
-    return Appended(
-        Entry(
-            stream=draft.stream,
-            seq=stored.seq,
-            id=draft.id,
-            time=stored.columns.time or "",
-            type=draft.type,
-            actor=draft.actor,
-            body=stored.body,
-            prev_hash=EntryHash(stored.prev_hash),
-            hash=EntryHash(stored.hash),
-        )
+    return item if stored is None or not draft.id_is_new else Appended(_as_appended(draft, stored))
+
+
+def _as_appended(draft: Draft, stored: StoredEntry) -> Entry:
+    """The entry that was made from a draft, from how it is read."""
+    return Entry(
+        stream=draft.stream,
+        seq=stored.seq,
+        id=draft.id,
+        time=(stored.columns and stored.columns.time) or "",
+        type=draft.type,
+        actor=draft.actor,
+        body=stored.body,
+        prev_hash=EntryHash(stored.prev_hash),
+        hash=EntryHash(stored.hash),
     )
 
 

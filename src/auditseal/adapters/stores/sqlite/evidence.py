@@ -5,13 +5,13 @@ Source: `docs/spec/sqlite.md`, `docs/spec/checkpoint.md`.
 
 from __future__ import annotations
 
-import sqlite3
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final
 
-from auditseal.adapters.stores.checkpoint_rows import COLUMNS, DETAILS, checkpoint_row, checkpoints_of, line_rows
+from auditseal.adapters.stores import checkpoint_rows as rows
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from auditseal.core.stored_checkpoint import StoredCheckpoint
 
 _JOINED: Final = (
-    f"SELECT {', '.join(COLUMNS)}, s.line, {', '.join(DETAILS)} FROM checkpoints c "
+    f"SELECT {rows.JOINED_COLUMNS} FROM checkpoints c "
     "LEFT JOIN checkpoint_signatures s ON s.stream = c.stream AND s.size = c.size "
 )
 _IN_ORDER: Final = " ORDER BY c.stream, c.size, s.rowid"
@@ -47,8 +47,8 @@ class EvidenceTables(ABC):
         """Kept nodes of a level (`CheckpointStore.nodes`)."""
         query = "SELECT place, hash FROM tree_nodes WHERE stream = ? AND level = ? AND place >= ? AND place < ?"
         with self._reader() as connection:
-            rows = connection.execute(f"{query} ORDER BY place", (stream, level, first, end)).fetchall()
-        return [hash_ for number, (place, hash_) in enumerate(rows, first) if place == number]
+            found = connection.execute(f"{query} ORDER BY place", (stream, level, first, end)).fetchall()
+        return [hash_ for number, (place, hash_) in enumerate(found, first) if place == number]
 
     def count_nodes(self, stream: str, level: int) -> int:
         """The index after the last kept node (`CheckpointStore.count_nodes`)."""
@@ -67,8 +67,8 @@ class EvidenceTables(ABC):
         """Keeps checkpoints (`CheckpointStore.add_checkpoints`)."""
         with self._transaction() as connection:
             for each in checkpoints:
-                connection.execute("INSERT OR IGNORE INTO checkpoints VALUES (?, ?, ?, ?)", checkpoint_row(each))
-                connection.executemany(_INSERT_LINE, line_rows(each))
+                connection.execute("INSERT OR IGNORE INTO checkpoints VALUES (?, ?, ?, ?)", rows.checkpoint_row(each))
+                connection.executemany(_INSERT_LINE, rows.line_rows(each))
                 if settle:
                     connection.execute(
                         "INSERT INTO signed_below VALUES (?, ?) ON CONFLICT (stream) DO UPDATE "
@@ -79,9 +79,7 @@ class EvidenceTables(ABC):
     def add_cosignatures(self, stream: str, size: int, signatures: Sequence[NoteSignature]) -> None:
         """Adds signature lines to a checkpoint (`CheckpointStore.add_cosignatures`)."""
         with self._transaction() as connection:
-            connection.executemany(
-                _INSERT_LINE, [(stream, size, signature.line(), None, None, None) for signature in signatures]
-            )
+            connection.executemany(_INSERT_LINE, rows.cosignature_rows(stream, size, signatures))
 
     def checkpoints(self, streams: Sequence[str] | None = None) -> Iterator[StoredCheckpoint]:
         """All checkpoints in order (`CheckpointSource.checkpoints`), of one moment."""
@@ -89,7 +87,7 @@ class EvidenceTables(ABC):
         if streams is not None:
             where, values = f"WHERE c.stream IN ({','.join('?' * len(streams))})", list(streams)
         with self._reader() as connection:
-            yield from checkpoints_of(connection.execute(_JOINED + where + _IN_ORDER, values))
+            yield from rows.checkpoints_of(connection.execute(_JOINED + where + _IN_ORDER, values))
 
     def last_checkpoint(self, stream: str) -> StoredCheckpoint | None:
         """The largest checkpoint of a stream (`CheckpointStore.last_checkpoint`)."""
@@ -105,4 +103,4 @@ class EvidenceTables(ABC):
             f"(SELECT {which} FROM checkpoints WHERE stream = ? AND size >= ?) {_IN_ORDER}"
         )
         with self._reader() as connection:
-            return next(checkpoints_of(connection.execute(query, (stream, stream, least))), None)
+            return next(rows.checkpoints_of(connection.execute(query, (stream, stream, least))), None)
