@@ -76,3 +76,20 @@ def test_the_page_from_an_empty_server_to_a_restored_backup(server: PostgresServ
     with psycopg.connect(server.url("audit")) as connection:
         held = connection.execute("SELECT relname FROM pg_class WHERE relname LIKE 'entries_2031_0_'").fetchall()
         assert sorted(held) == [("entries_2031_01",), ("entries_2031_02",)]
+
+
+def test_everything_in_the_schema_stands_in_the_page_on_the_store(postgres: PostgresServer):
+    page = (PAGE.parents[1] / "spec" / "postgresql.md").read_text(encoding="utf-8")
+    with postgres.connect(postgres.create_log_database()) as connection:
+        columns = connection.execute(
+            "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'auditseal' "
+            "AND table_name NOT IN ('alembic_version', 'audit_events', 'entries_default')"
+        ).fetchall()
+        functions = connection.execute(
+            "SELECT proname FROM pg_proc WHERE pronamespace = 'auditseal'::regnamespace AND prosecdef"
+        ).fetchall()
+        (version,) = connection.execute("SELECT version_num FROM auditseal.alembic_version").fetchone()
+    internal = {"follow_heads"}  # a trigger's, never called
+    names = {name for row in [*columns, *functions] for name in row} - internal
+    assert [name for name in sorted(names) if f"`{name}`" not in page] == []
+    assert f"Alembic revision `{version}`" in page

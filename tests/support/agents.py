@@ -20,7 +20,7 @@ from agent_manager.processes import Processes
 from agent_manager.state import StateStore
 from agent_manager.story import Story, read_story
 from agent_manager.trail import Trail
-from auditseal.core.event import parse_body
+from auditseal.core.event import Body, parse_body
 
 # It leaves its secret where the test finds it, and lives until it is ended.
 AGENT = ["/bin/sh", "-c", 'echo "$AGENT_SECRET" >"secret-$AGENT_ID"; while :; do sleep 0.05; done']
@@ -82,9 +82,11 @@ class AuditLog:
     def back(self) -> None:
         self.error, self.loses_answers = None, False
 
+    def bodies(self) -> list[Body]:
+        return [parse_body(entry.body) for entry in self.log.entries("agents")]
+
     def events(self) -> list[tuple[str, dict[str, Any]]]:
-        bodies = [parse_body(entry.body) for entry in self.log.entries("agents")]
-        return [(body.type, body.payload) for body in bodies]
+        return [(body.type, body.payload) for body in self.bodies()]
 
     def types(self) -> list[str]:
         return [type_ for type_, _ in self.events() if type_ != "manager.started"]
