@@ -58,6 +58,7 @@ need_env() {
 
 need_emulator() { need_env .tools/emulator requirements/emulator.txt; }
 need_awscli() { need_env .tools/awscli requirements/awscli.txt; }
+need_go() { need_env .tools/go requirements/go.txt; }
 need_node() { need_env .tools/node requirements/differential.txt; }
 
 # need_npm NAME FOLDER: the npm packages that FOLDER's lock file pins, in .tools/NAME; none of their scripts is run.

@@ -15,7 +15,7 @@ from auditseal.core.algorithm import Algorithm, PublicKey
 from auditseal.core.caller import Caller
 from auditseal.core.chain import Head
 from auditseal.core.checkpoint import Checkpoint
-from auditseal.core.entry import Entry, StoredEntry, StoredSignature
+from auditseal.core.entry import Entry, EntryRow, StoredEntry, StoredSignature
 from auditseal.core.event import Draft, Micros
 from auditseal.core.note import NoteSignature
 from auditseal.core.stored_checkpoint import StoredCheckpoint
@@ -205,6 +205,18 @@ class PartedSource(Source, Protocol):
 
     def read_part(self, part: Part) -> Iterator[StoredEntry]:
         """The entries of a part, as `walk` gives them.
+
+        Raises:
+            StoreError: as `walk`.
+        """
+
+
+@runtime_checkable
+class RowSource(PartedSource, Protocol):
+    """A source that gives entries without signatures as rows, several times as fast as one by one."""
+
+    def unsigned_rows(self, part: Part) -> Iterator[list[EntryRow]] | None:
+        """The entries of a part as `read_part` gives them, in lists of bounded size; None if one has a signature.
 
         Raises:
             StoreError: as `walk`.

@@ -1,4 +1,4 @@
-"""Attacks on the evidence, each through the log's own file, against the table in docs/threat-model-evidence.md."""
+"""Attacks on the evidence, each through the log's own file, against the table in docs/threat-model.md."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from auditseal.core.chain import entry_hash
 from auditseal.core.validity import Bound
 from support.evidence import Key
 
-TABLE = Path(__file__).parents[2] / "docs" / "threat-model-evidence.md"
+TABLE = Path(__file__).parents[2] / "docs" / "threat-model.md"
 EVIDENCE = ("alone", "state", "witness", "anchor")
 ATTACKS: dict[str, Callable[[World], World | None]] = {}
 
@@ -66,6 +66,12 @@ def diverge(world: World) -> None:
     world.append(world.path, [{"another": n} for n in range(5)])
 
 
+@attack("two copies that go on differently, without the key")
+def diverge_without_key(world: World) -> None:
+    world.restore("after-12")
+    world.append(world.path, [{"another": n} for n in range(5)], announce=False)
+
+
 @attack("rewrite the end without the key")
 def rewrite_without_key(world: World) -> None:
     world.rewrite(2 * BATCH, [{"rewritten": n} for n in range(6)], key=None)
@@ -86,6 +92,22 @@ def replay(world: World) -> None:
             "INSERT INTO checkpoint_signatures SELECT stream, ?, line, signer, request_id, signed_at "
             "FROM checkpoint_signatures WHERE size = ?",
             (3 * BATCH, BATCH),
+        )
+
+
+@attack("replay an old root under the last size, signed with the log's key")
+def replay_with_key(world: World) -> None:
+    with world.database() as connection:
+        old, last = (
+            connection.execute("SELECT note_text FROM checkpoints WHERE size = ?", (size,)).fetchone()[0]
+            for size in (BATCH, 3 * BATCH)
+        )
+        origin, size, _ = last.split("\n", 2)
+        text = "\n".join([origin, size, old.split("\n", 2)[2]])
+        connection.execute("UPDATE checkpoints SET note_text = ? WHERE size = ?", (text, 3 * BATCH))
+        connection.execute(
+            "UPDATE checkpoint_signatures SET line = ? WHERE size = ? AND signer IS NOT NULL",
+            (world.key.sign(text, origin).line(), 3 * BATCH),
         )
 
 
@@ -129,6 +151,19 @@ def gap_between_signers(world: World) -> None:
     world.append(world.path, [{"in the gap": n} for n in range(5)], key=newer)
 
 
+@attack("entries in a gap between the ranges of two signers, without a key")
+def gap_without_key(world: World) -> None:
+    gap_between_signers(world)
+    with world.database() as connection:
+        connection.execute("DELETE FROM checkpoint_signatures WHERE size > ?", (3 * BATCH,))
+        connection.execute("DELETE FROM checkpoints WHERE size > ?", (3 * BATCH,))
+
+
+@attack("backdate: the time of an entry set back, without the key")
+def backdate_without_key(world: World) -> None:
+    rechain(world, 13, lambda body, time: (body.replace(time, _EARLIER), _EARLIER))
+
+
 @attack("backdate: a clock set back, signed with the log's key")
 def backdate(world: World) -> None:
     # The anchors' clocks went on; the log's stood still since the second batch.
@@ -140,6 +175,27 @@ def backdate(world: World) -> None:
 @attack("postdate: a clock set forward, signed with the log's key")
 def postdate(world: World) -> None:
     world.anchors = [dataclasses.replace(each, time=each.time - HOUR) for each in world.anchors]
+
+
+_EARLIER = b"2020-01-01T00:00:00.000000Z"
+
+
+def rechain(world: World, first: int, change) -> None:
+    """Changes the body of an entry and its time, and makes the chain right from there on."""
+    entries = world.entries()
+    prev_hash = entries[first - 1].hash
+    with world.database() as connection:
+        for entry in entries[first:]:
+            assert entry.columns is not None
+            body, time = entry.body, (entry.columns.time or "").encode()
+            if entry.seq == first:
+                body, time = change(body, time)
+            hash_ = entry_hash(body, prev_hash)
+            connection.execute(
+                "UPDATE entries SET time = ?, body = ?, prev_hash = ?, hash = ? WHERE seq = ?",
+                (time.decode(), body, prev_hash, hash_, entry.seq),
+            )
+            prev_hash = hash_
 
 
 def swap_two(world: World) -> None:

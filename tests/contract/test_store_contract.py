@@ -6,8 +6,9 @@ import pytest
 
 from auditseal.core.chain import NO_HASH, Head, extend
 from auditseal.core.event import Micros, StreamName, parse_body
+from auditseal.core.plain_run import stored_entry
 from auditseal.errors import ConflictError, StoreError
-from auditseal.ports import EntryFilter, PartedSource, Store
+from auditseal.ports import EntryFilter, Part, PartedSource, RowSource, Store
 from contract.store_subjects import Subject, opened
 from support.chains import START, make_entries
 from support.postgres_server import PASSWORD
@@ -203,6 +204,17 @@ def test_parts_give_what_walk_gives(store: Store):
             read = [entry for part in parts for entry in store.read_part(part)]
             assert sorted(read, key=lambda entry: (entry.stream, entry.seq)) == walked
             assert all(len(list(store.read_part(part))) <= size for part in parts)
+
+
+def test_parts_without_signatures_are_given_as_rows(store: RowSource):
+    entries = append(store, [draft(number) for number in range(1100)])
+    parts = list(store.parts(None, 600))
+    given = [[row for rows in store.unsigned_rows(part) for row in rows] for part in parts]
+    assert [len(rows) for rows in given] == [600, 500]
+    assert [stored_entry(row) for rows in given for row in rows] == list(store.walk())
+    store.add_signatures([signature_for(entries[700])])
+    assert [store.unsigned_rows(part) is None for part in parts] == [False, True]
+    assert list(store.unsigned_rows(Part("nobody", 0, 9)) or ()) in ([], [[]])
 
 
 def test_pending_entries_are_the_unsigned_ones_oldest_first(store: Store):

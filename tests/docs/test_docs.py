@@ -20,7 +20,7 @@ from auditseal.core.key import to_pem
 from support.keys import private_key
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+DOCS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
 
 
 def _blocks(page: Path, language: str) -> list[str]:

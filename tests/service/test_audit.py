@@ -52,7 +52,7 @@ def test_only_the_streams_asked_for_are_read(log, store, signer):
 @pytest.mark.parametrize("processes", [1, 2])
 def test_any_number_of_processes_gives_the_same_report(log, store, signer, processes, monkeypatch):
     monkeypatch.setattr("auditseal.service.audit._WORTH_PROCESSES", 1000)
-    monkeypatch.setattr("auditseal.service.audit._FOR_PROCESSES", 300)
+    monkeypatch.setattr("auditseal.service.audit._PART", 300)
     log.append_many([Event(type="test.event", stream=f"s{number % 3}") for number in range(1500)])
     store._writer.execute("DROP TRIGGER signatures_no_update")
     store._writer.execute("UPDATE signatures SET signature = zeroblob(64) WHERE stream = 's1' AND seq IN (7, 400)")
@@ -94,15 +94,15 @@ def test_progress_is_told_up_to_the_end(log, store, signer):
 
 def test_a_source_that_cannot_be_read_on_is_an_error_and_no_report(log, store, signer):
     log.append_many([Event(type="test.event")] * 300)
-    walk = store.walk
+    read = store.read_part
 
-    def fail_midway(streams=None):
-        for number, entry in enumerate(walk(streams)):
+    def fail_midway(part):
+        for number, entry in enumerate(read(part)):
             if number == 290:
                 raise StoreError("the disk reports an error")
             yield entry
 
-    store.walk = fail_midway
+    store.read_part = fail_midway
     with pytest.raises(StoreError, match="disk"):
         audit(store, signer.registry())
 

@@ -52,9 +52,12 @@ def locked_state(path: Path) -> Iterator[None]:
     """Keeps other verifiers away from the file, so that none puts back an older state.
 
     Raises:
+        InputError: the path names no file.
         StoreError: another verifier has it (`retryable`).
         NotFoundError, ConfigError: the lock file beside it cannot be made.
     """
+    if not path.name or path.is_dir():
+        raise InputError(f"{path} is a folder: name a file for what is remembered, such as state.json")
     try:
         lock = os.open(path.with_name(f".{path.name}.lock"), os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW, MODE)
     except OSError as error:

@@ -58,6 +58,19 @@ def read_whole(path: Path, *, max_bytes: int) -> bytes:
     return content
 
 
+def read_text(path: Path, *, max_bytes: int) -> str:
+    """The content of a file of UTF-8.
+
+    Raises:
+        NotFoundError, ConfigError, StoreError: as `read_whole`.
+        InputError: it is larger than `max_bytes`, or not UTF-8.
+    """
+    try:
+        return read_whole(path, max_bytes=max_bytes).decode()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 at byte {error.start}") from None
+
+
 def sync_folder(folder: Path) -> None:
     """Makes names in a folder durable."""
     opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

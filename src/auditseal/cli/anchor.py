@@ -74,17 +74,22 @@ def publish(
 @app.command("list")
 def list_anchored(
     anchor: AnchorArgument,
-    origin: Annotated[str, typer.Option("--origin", help="The log's origin, such as example.com/audit.")],
+    origin: OriginOption = None,
     stream: Annotated[str, typer.Option("--stream", help="The stream.")] = "default",
     output: OutputOption = None,
 ) -> int:
     """List what an anchor holds of a stream; `verify --anchor` holds a log to it."""
+    from auditseal.config import load_settings
     from auditseal.core.checkpoint import parse_checkpoint, stream_origin
     from auditseal.core.event import format_time
     from auditseal.core.note import parse_note
+    from auditseal.errors import ConfigError
     from auditseal.wiring.anchors import open_anchor
 
     outputs = parse_outputs(output, ("text", "json"))
+    origin = load_settings({"origin": origin}).settings.origin
+    if origin is None:
+        raise ConfigError("say whose checkpoints: give --origin, such as example.com/audit, or set AUDITSEAL_ORIGIN")
     opened = open_anchor(anchor)
     try:
         found = [

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _MOST_FINDINGS = 50
 _STYLES = {Verdict.VALID: "green", Verdict.INVALID: "red", Verdict.INCONCLUSIVE: "yellow"}
-_ONE = {"streams": "stream", "entries": "entry", "signatures": "signature"}
+_ONE = {"streams": "stream", "entries": "entry", "signatures": "signature", "checkpoints": "checkpoint"}
 _DEVELOPMENT = "development key: proves little"
 
 
@@ -46,7 +46,7 @@ def report_text(report: Report, signers: str) -> str:
     else:
         lines.append(f"{verdict}: {len(faults)} finding{'' if len(faults) == 1 else 's'}")
     lines += _finding_lines(faults, len(report.streams))
-    if faults and report.verdict is Verdict.INVALID:
+    if faults and report.verdict is Verdict.INVALID and report.streams:
         place = next((finding for finding in faults if _can_be_explained(finding)), None)
         if place is not None:
             command = shlex.join(["auditseal", "explain", report.source, f"{place.stream}#{place.seq}"])

@@ -74,7 +74,7 @@ def verify(
     from auditseal.core.grade import parse_grade
     from auditseal.service.ids import now_micros
     from auditseal.wiring.evidence import Evidence
-    from auditseal.wiring.proofs import is_proof
+    from auditseal.wiring.proofs import is_proof, unknown_file
     from auditseal.wiring.sources import AGENT_MANAGER, is_export, log_address, open_source
     from auditseal.wiring.verifying import registry_for
 
@@ -86,7 +86,10 @@ def verify(
     if address.startswith(AGENT_MANAGER):
         format_ = "agent-manager"
     if format_ == "auditseal" and not is_proof(address):
-        open_source(address).close()  # a log that is not there is said before a registry that is not
+        try:
+            open_source(address).close()  # a log that is not there is said before a registry that is not
+        except InputError as error:
+            raise unknown_file(address) or error from None
     path, registry = registry_for(settings, address)
     now = now_micros() if not is_export(address) else None
     evidence = Evidence(

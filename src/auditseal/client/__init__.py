@@ -8,7 +8,7 @@
 `Client` and `AsyncClient` call the service (extra `client`); `LocalClient` and `AsyncLocalClient` write to an open log
 in this process. `AuditHandler`, `AuditMiddleware` and `audited` record through any of them.
 
-Source: `docs/how-to/use-the-client.md`.
+Source: `docs/clients.md`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The asynchronous client of the service: as `Client`, for coroutines.
 
-Source: `docs/how-to/use-the-client.md`.
+Source: `docs/clients.md`.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 A SQLite file, synced at every change. What the service refuses for good is set aside in it with the reason, never
 dropped. A full spool takes nothing more: the caller is told, and decides.
 
-Source: `docs/how-to/use-the-client.md`, "While the service is away".
+Source: `docs/clients.md`, "While the service is away".
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The synchronous client of the service: what `Log` offers, over HTTP.
 
-Source: `docs/how-to/use-the-client.md`.
+Source: `docs/clients.md`.
 """
 
 from __future__ import annotations

@@ -27,7 +27,8 @@ MAX_INTEGER: Final = 2**53 - 1
 DEEPEST: Final = 256
 """How many containers may stand in one another in a form that is only compared, whatever a writer's limit was."""
 
-_SORTED: Final = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
+PLAIN_OPTIONS: Final = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
+"""With which orjson writes a plain value as RFC 8785 does."""
 _SCALARS: Final = frozenset({str, int, bool, type(None)})
 _CONTAINERS: Final = frozenset({dict, list})
 # Lead bytes of code points beyond the BMP: there UTF-16 order (RFC 8785 §3.2.3) and UTF-8 order part.
@@ -49,12 +50,12 @@ def canonicalize(value: Any, *, max_depth: int = MAX_DEPTH, max_bytes: int = MAX
         CanonicalError: `reason` is one of `not-finite`, `integer-out-of-range`, `lone-surrogate`,
             `key-not-string`, `too-deep`, `too-large`, `unsupported-type`.
     """
-    if (type(value) in _SCALARS) or (type(value) in _CONTAINERS and _is_plain(value, max_depth)):
+    if (type(value) in _SCALARS) or (type(value) in _CONTAINERS and is_plain(value, max_depth)):
         try:
-            form = orjson.dumps(value, option=_SORTED)
+            form = orjson.dumps(value, option=PLAIN_OPTIONS)
         except TypeError:
             return _carefully(value, max_depth, max_bytes)
-        if len(form) <= max_bytes and (form.isascii() or len(form.translate(None, _BEYOND_BMP)) == len(form)):
+        if len(form) <= max_bytes and has_plain_order(form):
             return form
     return _carefully(value, max_depth, max_bytes)
 
@@ -90,8 +91,18 @@ def _with_floats(value: Any) -> Any:
             return value
 
 
-def _is_plain(container: Any, depth_left: int) -> bool:
-    """Whether orjson is sure to write this as RFC 8785 does, or to refuse it (wrong keys, half surrogates)."""
+def has_plain_order(form: bytes) -> bool:
+    """Whether the names in what orjson wrote are sure to stand in RFC 8785's order."""
+    return form.isascii() or len(form.translate(None, _BEYOND_BMP)) == len(form)
+
+
+def is_plain(container: Any, depth_left: int) -> bool:
+    """Whether orjson is sure to write this as RFC 8785 does, or to refuse it (wrong keys, half surrogates).
+
+    Args:
+        container: a dict or a list.
+        depth_left: how many containers may stand in one another, this one counted.
+    """
     if depth_left == 0:
         return False
     for member in container.values() if type(container) is dict else container:
@@ -99,7 +110,7 @@ def _is_plain(container: Any, depth_left: int) -> bool:
         if kind in _SCALARS:
             continue
         if kind in _CONTAINERS:
-            if not _is_plain(member, depth_left - 1):
+            if not is_plain(member, depth_left - 1):
                 return False
         elif kind is not float or not _is_plain_float(member):
             return False

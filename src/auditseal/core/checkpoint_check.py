@@ -112,6 +112,7 @@ class CheckpointCheck:
         covered = fold.start
         for each in sorted(stored, key=lambda one: one.size):
             if 0 < each.size <= fold.start:
+                result.findings += self._contradiction(fold, each)
                 continue
             try:
                 good = self._check_one(fold, each, covered, result)
@@ -159,6 +160,18 @@ class CheckpointCheck:
             return None
         cover_seq = None if stored.cover is None else stored.cover.seq
         return GoodCheckpoint(first=covered, size=stored.size, signer=signer, note=note, cover_seq=cover_seq)
+
+    def _contradiction(self, fold: TreeFold, stored: StoredCheckpoint) -> list[Finding]:
+        """What the log signed against the tree that was proven before; what else is wrong there changes nothing."""
+        if stored.size != fold.start or stored.cover is not None:
+            return []
+        try:
+            checkpoint = self._parsed(stored)
+            self._signer_of(stored, checkpoint, None)
+        except (VerificationError, InputError):
+            return []
+        found = compare_root(fold, checkpoint.size, checkpoint.root, "a signed checkpoint")
+        return [] if found is None else [found]
 
     def _parsed(self, stored: StoredCheckpoint) -> Checkpoint:
         if stored.malformed is not None:

@@ -258,12 +258,12 @@ def body_from(members: Any) -> Body:
         raise InputError("a member of the body is not of the format's type")
     if body.seq < 0:
         raise InputError(f"the body's seq is {body.seq}, and the first is 0")
-    if not _is_time(body.time):
+    if not is_time(body.time):
         raise InputError(f"the body's time is {body.time[:40]!r}, not a time such as 2026-07-01T00:00:03.000120Z")
     return body
 
 
-def _is_time(text: str) -> bool:
+def is_time(text: str) -> bool:
     """Whether this is a time as `format_time` gives it, of a date that exists."""
     if not _TIME.fullmatch(text):
         return False
@@ -306,7 +306,7 @@ def parse_time(text: str) -> Micros:
     Raises:
         InputError: another form, or no such date.
     """
-    if not _is_time(text):
+    if not is_time(text):
         raise InputError(f"{text[:40]!r} is not a time such as 2026-07-01T00:00:03.000120Z")
     return Micros((datetime.fromisoformat(text) - _EPOCH) // _MICROSECOND)
 

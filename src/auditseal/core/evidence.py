@@ -23,6 +23,7 @@ from auditseal.core.remembered import Remembered
 from auditseal.core.report import AnchorSummary, Code, Finding, Findings, Severity, SignedRange, StreamSummary
 from auditseal.core.tree_fold import Mark, TreeFold
 from auditseal.core.tree_part import TreePart
+from auditseal.core.witness_policy import ASKS_FOR_NOBODY, NONE
 from auditseal.errors import SignerError
 
 if TYPE_CHECKING:
@@ -240,19 +241,23 @@ class _Conclusion:
         size = max((good.size for good in checked.good if policy.evaluate(good.note).met), default=0)
         last = checked.good[-1] if checked.good else None
         if last is None or size < last.size:
-            missing = policy.quorum if last is None else ", ".join(policy.evaluate(last.note).missing) or policy.quorum
             end = fold.size if last is None else last.size
-            self._findings.add(
-                Finding(
-                    code=Code.NOT_COSIGNED,
-                    stream=fold.stream,
-                    seq=size,
-                    last_seq=max(end - 1, size),
+            finding = Finding(
+                code=Code.NOT_COSIGNED,
+                stream=fold.stream,
+                seq=size,
+                last_seq=max(end - 1, size),
+                message=ASKS_FOR_NOBODY,
+            )
+            if policy.quorum != NONE:
+                missing = () if last is None else policy.evaluate(last.note).missing
+                finding = replace(
+                    finding,
                     expected=f"the quorum {policy.quorum}",
-                    actual=f"without {missing}",
+                    actual=f"without {', '.join(missing) or policy.quorum}",
                     message="too few witnesses have cosigned a checkpoint over these entries",
                 )
-            )
+            self._findings.add(finding)
         return [(0, size)] if size else []
 
     def _anchored(self, fold: TreeFold, agreed: Sequence[AnchorSummary]) -> list[Span]:

@@ -118,6 +118,19 @@ class ChainFold:
         )
         return [*found, *self._insert(single, entry_id)]
 
+    def extend(self, last: int, prev_hash: bytes, hash_: bytes, time: str) -> None:
+        """Takes the entries after the one that was added last, which are known to follow each other and to have times.
+
+        Args:
+            last: the seq of the last of them.
+            prev_hash: of that one, as stored.
+            hash_: of that one, as stored.
+            time: as that one claims.
+        """
+        run = self._runs[-1]
+        self.entries += last - run.last
+        run.last, run.followed, run.tips, run.last_time = last, {prev_hash}, {hash_}, time
+
     def merge(self, other: ChainFold) -> list[Finding]:
         """Joins the fold of another, disjoint part of the same stream into this one; `other` is spent."""
         self.entries += other.entries

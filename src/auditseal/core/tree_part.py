@@ -104,6 +104,24 @@ class TreePart:
         elif len(self._hashes) >= _BUFFER:
             self._cut(is_marked=False)
 
+    def extend(self, first: int, hashes: list[bytes], first_time: str, last_time: str) -> None:
+        """Takes entries that follow each other and the last one taken, if any was.
+
+        Args:
+            first: the seq of the first; no size at which the tree will be asked for lies between them.
+            hashes: of all.
+            first_time: which the first claims.
+            last_time: which the last claims.
+        """
+        self._end = first
+        if not self._hashes:
+            self._first_time = first_time
+        self._hashes += hashes
+        self._last_time = last_time
+        self._end = end = first + len(hashes)
+        if end in self._sizes or len(self._hashes) >= _BUFFER:
+            self._cut(is_marked=end in self._sizes)
+
     def announce(self, seq: int, time: str, payload: Mapping[str, Any]) -> None:
         """Takes what an entry of type `auditseal.checkpoint` says, after the entry itself."""
         promise, problem = None, None

@@ -28,7 +28,7 @@ Source: `docs/spec/verification.md`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 import orjson
@@ -41,14 +41,15 @@ from auditseal.core.event import Body, body_from
 from auditseal.core.evidence import OWN_TYPES, Checkpoints, Outside, note_own, prove
 from auditseal.core.grade import Grade
 from auditseal.core.log_keys import LogKeys
+from auditseal.core.plain_run import is_plain_run, stored_entry
 from auditseal.core.registered_signer import Status
-from auditseal.core.report import Code, Finding, Findings, Report, SignedRange, StreamSummary
+from auditseal.core.report import Code, Finding, Findings, Report
 from auditseal.core.run import ChainFold
-from auditseal.core.tree_part import TreePart
+from auditseal.core.stream_part import StreamPart
 from auditseal.errors import InputError, SignatureInvalidError, SignerError, SignerNotAllowedError
 
 if TYPE_CHECKING:
-    from auditseal.core.entry import StoredEntry, StoredSignature
+    from auditseal.core.entry import EntryRow, StoredEntry, StoredSignature
     from auditseal.core.registry import RegisteredSigner, Registry
     from auditseal.core.remembered import Remembered
 
@@ -97,7 +98,7 @@ class Segment:
         self._trust: Trust | None = trust
         self._sizes = sizes or {}
         self._findings = Findings()
-        self._streams: dict[str, _StreamPart] = {}
+        self._streams: dict[str, StreamPart] = {}
         self._signatures = 0
         self._unreachable: str | None = None
 
@@ -116,12 +117,46 @@ class Segment:
             part.count(entry.seq, time, self._check_signatures(entry, time, found))
         else:
             part.count(entry.seq, time, None)
-            part.leave_unsigned(entry)
+            id_ = entry.columns.id if entry.columns is not None else None
+            part.leave_range_unsigned(entry.seq, entry.seq, id_)
         part.tree.add(entry.seq, entry.hash, time)
         if body is not None and body.type in OWN_TYPES:
             note_own(part.tree, entry.seq, body)
         for finding in found:
             self._findings.add(finding)
+
+    def add_rows(self, stream: str, rows: Sequence[EntryRow]) -> None:
+        """Takes the next entries of a stream, none of which has a signature of its own, as `add` does one by one."""
+        first = 0
+        own = [number for number, row in enumerate(rows) if row[4] in OWN_TYPES]
+        for end in (*own, len(rows)):
+            run = rows[first:end]
+            if len(run) > 1 and self._take_run(stream, run):
+                run = []
+            for row in (*run, *rows[end : end + 1]):
+                self.add(stored_entry(row))
+            first = end + 1
+
+    def _take_run(self, stream: str, rows: Sequence[EntryRow]) -> bool:
+        """Takes entries that are sound and follow what was taken; False, and nothing, if that is not sure."""
+        part = self._streams.get(stream)
+        (_, first, id_, first_time, *_, prev_hash, hash_), (_, last, _, time, *_, last_prev_hash, last_hash) = (
+            rows[0],
+            rows[-1],
+        )
+        if part is not None and part.fold.last_seq + 1 != first:
+            return False
+        if any(first < size <= last for size in self._sizes.get(stream, ())) or not is_plain_run(stream, rows):
+            return False
+        part = part or self._begin(stream)
+        for finding in part.fold.add(first, prev_hash, hash_, first_time, id_):
+            self._findings.add(finding)
+        part.fold.extend(last, last_prev_hash, last_hash, time)
+        part.count(first, first_time, None)
+        part.count(last, time, None)
+        part.leave_range_unsigned(first, last, id_)
+        part.tree.extend(first, [row[8] for row in rows], first_time, time)
+        return True
 
     def join(self, following: Segment) -> None:
         """Takes over the segment of the entries that come next in the source; `following` is spent."""
@@ -205,8 +240,8 @@ class Segment:
             remembered=proven.remembered,
         )
 
-    def _begin(self, stream: str) -> _StreamPart:
-        part = self._streams[stream] = _StreamPart(stream, self._sizes.get(stream, frozenset()))
+    def _begin(self, stream: str) -> StreamPart:
+        part = self._streams[stream] = StreamPart(stream, self._sizes.get(stream, frozenset()))
         return part
 
     def _check_signatures(self, entry: StoredEntry, time: str, found: list[Finding]) -> RegisteredSigner | None:
@@ -236,116 +271,6 @@ class Segment:
 
 
 _CHECKED_AND_FALSE: Final = frozenset({Code.BAD_SIGNATURE, Code.SIGNER_NOT_VALID_HERE})
-
-
-class _StreamPart:
-    """What a segment remembers of one stream: the ends of its runs and of its signed ranges."""
-
-    def __init__(self, stream: str, sizes: frozenset[int]) -> None:
-        self.fold = ChainFold(stream)
-        self.tree = TreePart(sizes)
-        self._signed = 0
-        self._first_time = ""
-        self._last_time = ""
-        self._ranges: list[SignedRange] = []
-        # The range that grows, kept apart since a range that is made anew for every entry costs more than its check.
-        self._signer: RegisteredSigner | None = None
-        self._first = self._last = -1
-        # Entries without any signature, by range: in a log of checkpoints these are all.
-        self._unsigned: list[list[int]] = []
-        self._unsigned_ids: dict[int, str | None] = {}
-
-    def count(self, seq: int, time: str, signer: RegisteredSigner | None) -> None:
-        """Takes note of one entry and of who signed it."""
-        if not self._first_time:
-            self._first_time = time
-        if time:
-            self._last_time = time
-        if signer is None:
-            return
-        self._signed += 1
-        if signer is not self._signer or seq != self._last + 1:
-            self.close_range()
-            self._signer, self._first = signer, seq
-        self._last = seq
-
-    def leave_unsigned(self, entry: StoredEntry) -> None:
-        """Takes note of an entry without a signature."""
-        seq = entry.seq
-        if self._unsigned and self._unsigned[-1][1] + 1 == seq:
-            self._unsigned[-1][1] = seq
-            return
-        self._unsigned.append([seq, seq])
-        self._unsigned_ids[seq] = entry.columns.id if entry.columns is not None else None
-
-    def unsigned_findings(self) -> list[Finding]:
-        """One for each range of entries without a signature."""
-        return [
-            Finding(
-                code=Code.UNSIGNED,
-                stream=self.fold.stream,
-                seq=first,
-                last_seq=last,
-                entry_id=self._unsigned_ids.get(first) if first == last else None,
-                message="no signature covers it",
-            )
-            for first, last in self._unsigned
-        ]
-
-    def join(self, following: _StreamPart) -> list[Finding]:
-        """Takes over the part that comes next."""
-        for first, last in following._unsigned:
-            if self._unsigned and self._unsigned[-1][1] + 1 == first:
-                self._unsigned[-1][1] = last
-            else:
-                self._unsigned.append([first, last])
-        self._unsigned_ids.update(following._unsigned_ids)
-        self.close_range()
-        following.close_range()
-        self._signed += following._signed
-        self._first_time = self._first_time or following._first_time
-        self._last_time = following._last_time or self._last_time
-        for range_ in following._ranges:
-            self._add_range(range_)
-        self.tree.join(following.tree)
-        return self.fold.merge(following.fold)
-
-    def summary(self) -> StreamSummary:
-        """The stream as a whole."""
-        self.close_range()
-        return StreamSummary(
-            stream=self.fold.stream,
-            entries=self.fold.entries,
-            signed=self._signed,
-            first_seq=self.fold.first_seq,
-            last_seq=self.fold.last_seq,
-            first_time=self._first_time,
-            last_time=self._last_time,
-            head=self.fold.head,
-            signed_by=tuple(self._ranges),
-        )
-
-    def close_range(self) -> None:
-        """Ends the range that grows."""
-        signer, self._signer = self._signer, None
-        if signer is None:
-            return
-        self._add_range(
-            SignedRange(
-                signer=signer.signer_id,
-                algorithm=signer.algorithm.id,
-                first_seq=self._first,
-                last_seq=self._last,
-                development=signer.development,
-            )
-        )
-
-    def _add_range(self, range_: SignedRange) -> None:
-        last = self._ranges[-1] if self._ranges else None
-        if last is not None and last.last_seq + 1 == range_.first_seq and last.signer == range_.signer:
-            self._ranges[-1] = replace(last, last_seq=range_.last_seq)
-        else:
-            self._ranges.append(range_)
 
 
 def check_body(entry: StoredEntry) -> tuple[Body | None, list[Finding]]:

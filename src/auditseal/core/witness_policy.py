@@ -24,6 +24,7 @@ MAX_POLICY_BYTES: Final = 256 * 1024
 MAX_MEMBERS: Final = 1000
 MAX_GROUPS: Final = 100
 NONE: Final = "none"
+ASKS_FOR_NOBODY: Final = "the witness policy asks for nobody (quorum none), and so proves nothing"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +125,7 @@ class WitnessPolicy:
         if found.met:
             return found
         if self.quorum == NONE:
-            raise PolicyNotMetError("the witness policy asks for nobody (quorum none), and so proves nothing")
+            raise PolicyNotMetError(ASKS_FOR_NOBODY)
         said = f"; the cosignature of {', '.join(found.wrong)} is wrong" if found.wrong else ""
         raise PolicyNotMetError(
             f"the quorum {self.quorum} is not reached: {', '.join(found.missing)} did not cosign{said}",

@@ -20,7 +20,7 @@ from auditseal.core.evidence import Outside
 from auditseal.core.heads import HEADS_STREAM
 from auditseal.core.registry import Registry
 from auditseal.core.verify import Segment, Trust
-from auditseal.ports import PartedSource
+from auditseal.ports import PartedSource, RowSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 _SEGMENT: Final = 512
 _REMOTE_SEGMENT: Final = 16
 _REMOTE_THREADS: Final = 16
-_FOR_PROCESSES: Final = 4096
-"""How many entries a part has that is sent to another process."""
+_PART: Final = 4096
+"""How many entries a part has, where a source is read in parts."""
 _WORTH_PROCESSES: Final = 15_000
 """From how many entries on it is worth starting processes, which takes about as long as verifying these."""
 
@@ -83,6 +83,8 @@ def audit(
         segments = _in_threads(source, streams, trust, sizes)
     elif processes > 1 and reopen and (total or 0) >= _WORTH_PROCESSES and isinstance(source, PartedSource):
         segments = _in_processes(source, streams, (reopen, registry.to_json_bytes(), sizes), processes)
+    elif isinstance(source, RowSource):
+        segments = (_verify_part(source, part, trust, sizes) for part in source.parts(streams, _PART))
     else:
         segments = (_verify(part, trust, sizes) for part in _chunks(source.walk(streams), _SEGMENT))
     done = 0
@@ -167,6 +169,18 @@ def _verify(entries: Iterable[StoredEntry], trust: Trust, sizes: Sizes) -> tuple
     return segment, count
 
 
+def _verify_part(source: PartedSource, part: Part, trust: Trust, sizes: Sizes) -> tuple[Segment, int]:
+    lists = source.unsigned_rows(part) if isinstance(source, RowSource) else None
+    if lists is None:
+        return _verify(source.read_part(part), trust, sizes)
+    segment = Segment(trust, sizes)
+    count = 0
+    for rows in lists:
+        segment.add_rows(part.stream, rows)
+        count += len(rows)
+    return segment, count
+
+
 def _in_threads(
     source: Source, streams: Sequence[str] | None, trust: Trust, sizes: Sizes
 ) -> Iterator[tuple[Segment, int]]:
@@ -184,7 +198,7 @@ def _in_processes(
     # Spawned, since a fork would copy whatever locks and connections the threads of this process hold.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, context, initializer=_Worker.start, initargs=start) as pool:
-        parts = source.parts(streams, _FOR_PROCESSES)
+        parts = source.parts(streams, _PART)
         yield from _in_order(pool, (partial(_Worker.verify, part) for part in parts), 2 * processes)
 
 
@@ -221,7 +235,7 @@ class _Worker:
 
     @classmethod
     def verify(cls, part: Part) -> tuple[Segment, int]:
-        segment, count = _verify(cls.source.read_part(part), cls.trust, cls.sizes)
+        segment, count = _verify_part(cls.source, part, cls.trust, cls.sizes)
         return segment.closed(), count
 
 

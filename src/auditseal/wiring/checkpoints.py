@@ -83,7 +83,7 @@ def checkpoint_store(store: Store) -> CheckpointStore:
         ConfigError: it does not.
     """
     if not hasattr(store, "add_checkpoints"):
-        raise ConfigError(f"the log at {store.address} keeps no checkpoints: use one in SQLite")
+        raise ConfigError(f"the log at {store.address} keeps no checkpoints: use one in SQLite or PostgreSQL")
     return cast("CheckpointStore", store)
 
 
@@ -91,16 +91,17 @@ def load_policy(path: Path) -> WitnessPolicy:
     """The witness policy of a file.
 
     Raises:
-        ConfigError: the file cannot be read.
+        NotFoundError, ConfigError, StoreError: the file cannot be read.
         InputError: it holds no policy.
     """
-    from auditseal.core.witness_policy import parse_policy
+    from auditseal.adapters.whole_file import read_text
+    from auditseal.core.witness_policy import MAX_POLICY_BYTES, parse_policy
 
+    text = read_text(path, max_bytes=MAX_POLICY_BYTES)
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"the witness policy {path} cannot be read: {error}") from error
-    return parse_policy(text)
+        return parse_policy(text)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
 
 
 def _cosigner(settings: Settings, store: CheckpointStore) -> Cosigner | None:

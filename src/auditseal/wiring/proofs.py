@@ -6,11 +6,13 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from auditseal.errors import InputError
+from auditseal.core.tlog_proof import HEADER as TLOG_HEADER
+from auditseal.errors import InputError, NotFoundError
 
 if TYPE_CHECKING:
     from auditseal.core.registry import Registry
     from auditseal.core.report import Report
+    from auditseal.errors import AuditSealError
     from auditseal.wiring.evidence import Evidence
 
 _PROOF: Final = re.compile(rb'\s*\{\s*"(?:bundle|consistency)"\s*:')
@@ -20,13 +22,35 @@ _FIRST_BYTES: Final = 4096
 def is_proof(address: str) -> bool:
     """Whether an address names a file that begins as a proof does."""
     path = Path(address)
-    if "://" in address or not path.is_file():
-        return False
+    return "://" not in address and path.is_file() and _PROOF.match(_first_bytes(path)) is not None
+
+
+def _first_bytes(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            return _PROOF.match(file.read(_FIRST_BYTES)) is not None
+            return file.read(_FIRST_BYTES)
     except OSError:
-        return False
+        return b""
+
+
+def unknown_file(address: str) -> AuditSealError | None:
+    """What to say of a file that is neither an export nor a proof; None where the address is of another kind."""
+    path = Path(address)
+    if "://" in address:
+        return None
+    if not path.exists():
+        return NotFoundError(f"there is no file {address}, and this is no address of a log such as sqlite:///audit.db")
+    if path.is_file() and _first_bytes(path).startswith(TLOG_HEADER.encode()):
+        return InputError(
+            f"{address} is a C2SP proof text, which other programs verify: write a bundle for this one "
+            "(auditseal prove ENTRY --to PATH, without .tlog-proof)"
+        )
+    if path.is_file():
+        return InputError(
+            f"{address} is neither a proof of auditseal nor an export, whose name ends with .jsonl: it is damaged, in "
+            "another encoding than UTF-8, or another program's"
+        )
+    return None
 
 
 def verify_proof(path: str, registry: Registry, evidence: Evidence, *, ask_kms: bool = False) -> Report:

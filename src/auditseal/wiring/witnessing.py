@@ -5,10 +5,12 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from auditseal.errors import ConfigError, InputError, StoreError
 from auditseal.wiring import signing
+
+_MAX_KEYS_BYTES: Final = 4 * 1024 * 1024
 
 if TYPE_CHECKING:
     import socket
@@ -107,17 +109,15 @@ def load_log_keys(path: Path) -> list[NoteKey]:
     """The verifier keys of a file, one a line; empty lines and lines that begin with `#` are nothing.
 
     Raises:
-        ConfigError: the file cannot be read, or names no log.
+        NotFoundError, StoreError: the file cannot be read.
+        ConfigError: it may not be read, or names no log.
         InputError: a line is no verifier key.
     """
+    from auditseal.adapters.whole_file import read_text
     from auditseal.core.note_key import parse_vkey
 
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"the logs' keys {path} cannot be read: {error}") from error
     keys = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(read_text(path, max_bytes=_MAX_KEYS_BYTES).splitlines(), 1):
         if line.strip() and not line.startswith("#"):
             try:
                 keys.append(parse_vkey(line.strip()))

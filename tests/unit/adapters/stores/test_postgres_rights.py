@@ -10,7 +10,11 @@ import pytest
 
 from auditseal.adapters.stores.postgres import PostgresStore
 from auditseal.errors import StoreError
+from auditseal.service.audit import audit
+from auditseal.service.checkpoint import Checkpointer
 from contract.store_subjects import PostgresSubject
+from support.evidence import LOG, Key
+from support.logs import registered, signer_of
 from support.postgres_server import PASSWORD, PostgresServer, running_postgres
 from support.store_events import append, check_chains, draft, fill, signature_for
 
@@ -75,9 +79,26 @@ def test_a_writer_appends_signs_and_reads(as_member_of):
         assert check_chains(store.walk()) == {"default": 3, "new": 1}
 
 
+def test_a_writer_makes_checkpoints_and_a_reader_reads_them(as_member_of):
+    key = Key("audit-2026")
+    with closing(PostgresStore(as_member_of("auditseal_writer"))) as store:
+        append(store, [draft(number) for number in range(300)])
+        Checkpointer(store, signer_of(key), origin=LOG).create(["default"])
+        assert (store.count_pending(), store.count_nodes("default", 8)) == (0, 1)
+    address = as_member_of("auditseal_reader")
+    with closing(PostgresStore(address, read_only=True)) as reader:
+        assert audit(reader, registered(key)).verdict == "valid"
+    with closing(PostgresStore(address)) as writer, pytest.raises(StoreError, match="grant it auditseal_writer"):
+        writer.add_nodes("default", [(8, 1, bytes(32))])
+
+
 @pytest.mark.parametrize(
     "change",
     [
+        "UPDATE auditseal.checkpoints SET size = 9",
+        "DELETE FROM auditseal.checkpoint_signatures",
+        "TRUNCATE auditseal.tree_nodes",
+        "ALTER TABLE auditseal.checkpoints DISABLE TRIGGER ALL",
         "UPDATE auditseal.entries SET type = ''",
         "DELETE FROM auditseal.signatures",
         "TRUNCATE auditseal.entries",

@@ -11,8 +11,8 @@ from contextlib import closing
 import psycopg
 import pytest
 
-from auditseal.adapters.stores.postgres import PostgresStore, connection
-from auditseal.adapters.stores.postgres import store as module
+from auditseal.adapters.stores.postgres import PostgresStore, connection, sessions
+from auditseal.adapters.stores.rows import entry_row
 from auditseal.core.entry import Entry
 from auditseal.core.event import Micros
 from auditseal.errors import ConfigError, ConflictError, InputError, NotFoundError, StoreError
@@ -63,6 +63,21 @@ def test_a_log_of_another_version_is_refused(database: PostgresSubject, read_onl
     database.execute("UPDATE alembic_version SET version_num = '0000'")
     with pytest.raises(ConfigError, match="auditseal init"):
         PostgresStore(database.address, read_only=read_only)
+
+
+def test_an_older_log_is_brought_up_to_date_with_what_it_holds(database: PostgresSubject):
+    with closing(PostgresStore(database.address)) as store:
+        fill(store, 3)
+    database.execute("DROP TABLE tree_nodes, checkpoints, checkpoint_signatures")
+    database.execute("DROP FUNCTION settle")
+    database.execute("DROP FUNCTION line_hash")
+    database.execute("UPDATE alembic_version SET version_num = '0001'")
+    with pytest.raises(ConfigError, match="bring it to 0002 with auditseal init"):
+        PostgresStore(database.address)
+    assert PostgresStore.create(database.address) is False
+    with closing(PostgresStore(database.address)) as store:
+        assert check_chains(store.walk()) == {"default": 3}
+        assert list(store.checkpoints()) == []
 
 
 def test_a_server_that_does_not_write_to_disk_is_refused(postgres: PostgresServer, database: PostgresSubject):
@@ -207,6 +222,17 @@ def test_an_insert_and_its_signatures_whose_answer_was_lost_stand_once(proxied: 
         store.insert(entries, [])
 
 
+@pytest.mark.parametrize("when", [b"COPY", b"COMMIT"])
+def test_an_announcement_whose_answer_was_lost_stands_once(proxied: tuple[CuttingProxy, PostgresStore], when: bytes):
+    proxy, store = proxied
+    fill(store, 1)
+    proxy.arm(when)
+    entry = store.announce("default", lambda seq, _: draft(seq, type_="auditseal.checkpoint"), lambda: START)
+    assert proxy.cuts == 1
+    assert (entry.seq, entry.body) == (1, store.entry("default", 1).body)
+    assert check_chains(store.walk()) == {"default": 2}
+
+
 def test_a_draft_sent_again_after_its_fate_was_unknown_is_found(pg_store: PostgresStore):
     """As when a group of callers failed together, and each is tried again alone."""
     lost = draft(0)
@@ -226,7 +252,7 @@ def test_a_store_goes_on_after_the_server_was_restarted(how: signal.Signals):
 
 
 def test_a_server_that_stays_away_is_an_error_that_may_pass(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(module, "_GIVE_UP_S", 0.3)
+    monkeypatch.setattr(sessions, "_GIVE_UP_S", 0.3)
     monkeypatch.setattr(connection, "_POOL_TIMEOUT_S", 0.2)
     with running_postgres() as server, closing(PostgresStore(server.url(server.create_log_database()))) as store:
         fill(store, 1)
@@ -245,7 +271,7 @@ def test_a_writer_waits_for_the_head_and_says_so_when_it_waited_too_long(
 ):
     fill(pg_store, 1)
     monkeypatch.setattr(connection, "_LOCK_TIMEOUT_MS", 50)
-    monkeypatch.setattr(module, "_GIVE_UP_S", 0.2)
+    monkeypatch.setattr(sessions, "_GIVE_UP_S", 0.2)
     with closing(PostgresStore(database.address)) as hasty, psycopg.connect(database.address) as other:
         other.execute("SELECT * FROM auditseal.lock_heads(ARRAY['default'])")
         with pytest.raises(StoreError, match="is locked by another writer") as caught:
@@ -299,3 +325,42 @@ def test_the_password_stands_in_no_form_of_the_address():
         f"postgresql:///d?host=/run/pg&sslpassword={PASSWORD}": "postgresql:///d?host=/run/pg",
     }
     assert {address: connection.shown(address) for address in forms} == forms
+
+
+def test_an_older_log_is_brought_up_to_date_with_all_it_holds(postgres: PostgresServer, monkeypatch):
+    from alembic import command
+
+    address = postgres.url(postgres.create_database())
+    real = command.upgrade
+    monkeypatch.setattr(command, "upgrade", lambda config, _: real(config, "0001"))
+    create_store(address)
+    monkeypatch.undo()
+    with pytest.raises(ConfigError, match=r"schema version 0001: bring it to .* with auditseal init"):
+        PostgresStore(address)
+    entries = make_entries(3)
+    with psycopg.connect(address) as connection, connection.cursor() as cursor:
+        for entry in entries:
+            cursor.execute(f"INSERT INTO auditseal.entries VALUES ({', '.join(['%s'] * 9)})", entry_row(entry))
+    assert create_store(address) is False
+    with closing(PostgresStore(address)) as store:
+        assert [entry.hash for entry in store.walk()] == [entry.hash for entry in entries]
+        store.add_nodes("default", [(8, 0, b"h" * 32)])
+
+
+def test_announcements_and_appends_from_many_threads_do_not_wait_for_one_another_s_connections(pg_store):
+    """Each announcement reads while it holds its stream, over the connection that it has: all others may be waiting."""
+    fill(pg_store, 1)
+
+    def announce(number: int) -> Entry:
+        def draft_at(seq: int, before: int | None):
+            assert len(pg_store.entry_hashes("default", 0, seq)) == seq
+            assert before is None or before < seq
+            return draft(number, type_="auditseal.checkpoint")
+
+        return pg_store.announce("default", draft_at, lambda: START)
+
+    with ThreadPoolExecutor(40) as threads:
+        made = list(threads.map(announce, range(40)))
+        list(threads.map(lambda number: append(pg_store, [draft(number)]), range(40)))
+    assert sorted(entry.seq for entry in made) == list(range(1, 41))
+    assert check_chains(pg_store.walk()) == {"default": 81}

@@ -24,6 +24,11 @@ PAGE: Final = (
 )
 """With the tests on `e` in place of `{}`."""
 
+SIGNATURE_ROWS: Final = (
+    "SELECT e.stream, e.seq, e.id, e.time, e.type, s.signer, s.request_id, s.signed_at FROM auditseal.entries e "
+    "LEFT JOIN auditseal.signatures s ON s.stream = e.stream AND s.seq = e.seq "
+)
+IN_PLACE: Final = " ORDER BY e.stream, e.seq"
 _UNSIGNED: Final = (
     "FROM auditseal.heads h LEFT JOIN auditseal.signed_below b ON b.stream = h.stream "
     "JOIN auditseal.entries e ON e.stream = h.stream AND e.seq >= coalesce(b.seq, 0) "
@@ -37,6 +42,7 @@ NOTE_SIGNED: Final = "SELECT auditseal.note_signed()"
 ADD_HEADS: Final = "SELECT auditseal.add_heads(%s::text[])"
 LOCK_HEADS: Final = "SELECT stream, seq, hash, time FROM auditseal.lock_heads(%s::text[])"
 HEADS: Final = "SELECT stream, seq, hash, time FROM auditseal.heads WHERE seq >= 0"
+TRY_LOCK: Final = "SELECT pg_try_advisory_lock(hashtextextended('auditseal.' || %s::text, 0))"
 COPY_ENTRIES: Final = f"COPY auditseal.entries ({', '.join(ENTRY_COLUMNS)}) FROM STDIN (FORMAT BINARY)"
 ENTRY_TYPES: Final = ("text", "int8", "text", "text", "text", "text", "bytea", "bytea", "bytea")
 ADD_SIGNATURES: Final = (
@@ -44,6 +50,14 @@ ADD_SIGNATURES: Final = (
     "SELECT * FROM unnest(%s::text[], %s::int8[], %s::bytea[], %s::text[], %s::text[], %s::bytea[], %s::text[], "
     "%s::text[]) ON CONFLICT DO NOTHING"
 )
+_IN_PART: Final = "WHERE stream = %s AND seq BETWEEN %s AND %s"
+SIGNED_IN_PART: Final = f"SELECT FROM auditseal.signatures {_IN_PART} LIMIT 1"
+ROWS_OF_PART: Final = (
+    f"SELECT {', '.join(ENTRY_COLUMNS)} FROM auditseal.entries {_IN_PART} ORDER BY seq, tableoid, ctid"
+)
+
+# Backwards from the head, so that it reads no more than the entries since.
+LAST_OF_TYPE: Final = "SELECT seq FROM auditseal.entries WHERE stream = %s AND type = %s ORDER BY seq DESC LIMIT 1"
 
 # By skipping through the index: one look-up a stream, not one an entry.
 STREAM_NAMES: Final = (

@@ -1,49 +1,43 @@
-"""The PostgreSQL store: short transactions over a pool, walks over connections of their own.
+"""The PostgreSQL store: entries and signatures.
 
-An attempt that meets a lost connection or a lock is made again. Whether the lost one was committed nobody knows, so
-the next looks every event up by its id first: nothing is lost and nothing stands there twice.
+Whether an attempt whose connection was lost was committed nobody knows, so the next looks every event up by its id
+first: nothing is lost and nothing stands there twice.
 
 Source: `docs/spec/postgresql.md`; the contract is `auditseal.ports.Store`.
 """
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
 
 from auditseal.adapters.stores import rows
 from auditseal.adapters.stores.postgres import schema
 from auditseal.adapters.stores.postgres import statements as sql
-from auditseal.adapters.stores.postgres.connection import check_durable, connect, errors_of, open_pool, shown
-from auditseal.core.chain import Head
+from auditseal.adapters.stores.postgres.connection import check_durable, connect, errors_of, shown
+from auditseal.adapters.stores.postgres.evidence import EvidenceTables
+from auditseal.adapters.stores.postgres.sessions import Sessions
+from auditseal.core.chain import Head, extend
 from auditseal.core.entry import Entry
 from auditseal.core.event import EntryHash, StreamName
-from auditseal.errors import ConflictError, StoreError
-from auditseal.ports import Appended, Part
+from auditseal.core.promise import CHECKPOINT_TYPE
+from auditseal.ports import Appended, Part, SignatureRow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import psycopg
 
-    from auditseal.core.entry import StoredEntry
+    from auditseal.core.entry import EntryRow, StoredEntry
     from auditseal.core.event import Draft
     from auditseal.ports import Clock, EntryFilter, NewSignature
 
-T = TypeVar("T")
-
-_GIVE_UP_S: Final = 20.0
-"""How long a write is tried again while the server restarts."""
-_FIRST_PAUSE_S: Final = 0.02
-_LONGEST_PAUSE_S: Final = 0.5
 _LOWEST_SEQ: Final = -(2**63)
 """What somebody put below 0 is read as well."""
-_SLICE: Final = 500
-"""How many rows of a walk are fetched at a time."""
 
 
-class PostgresStore:
-    """A log in a PostgreSQL database (`auditseal.ports.Store`)."""
+class PostgresStore(Sessions, EvidenceTables):
+    """A log in a PostgreSQL database (`auditseal.ports.CheckpointStore`)."""
 
     def __init__(self, address: str, *, read_only: bool = False) -> None:
         """Opens the log.
@@ -58,16 +52,13 @@ class PostgresStore:
             ConfigError: a log of another version, or a server that does not write to disk.
             StoreError: the server cannot be used.
         """
-        self._address = shown(address)
-        self._full_address = address
-        self._read_only = read_only
-        self._closed = False
-        self._with_head: set[str] = set()
-        with errors_of(self._address), connect(address, read_only=True) as connection:
-            schema.check_current(connection, self._address)
+        name = shown(address)
+        with errors_of(name), connect(address, read_only=True) as connection:
+            schema.check_current(connection, name)
             if not read_only:
-                check_durable(connection, self._address)
-        self._pool = open_pool(address, read_only=read_only)
+                check_durable(connection, name)
+        super().__init__(address, read_only=read_only)
+        self._with_head: set[str] = set()
 
     @staticmethod
     def create(address: str) -> bool:
@@ -84,11 +75,6 @@ class PostgresStore:
             finally:
                 connection.close()
 
-    @property
-    def address(self) -> str:
-        """`postgresql://…` without a password."""
-        return self._address
-
     def append(self, drafts: Sequence[Draft], clock: Clock) -> list[Appended]:
         """Chains and stores the drafts (`Store.append`)."""
         names = list(dict.fromkeys(draft.stream for draft in drafts))
@@ -104,6 +90,31 @@ class PostgresStore:
             return [_as_ours(draft, item) for draft, item in zip(drafts, appended, strict=True)] if again else appended
 
         return self._write(attempt, found_by_id=True)
+
+    def announce(
+        self, stream: str, draft_at: Callable[[int, int | None], Draft], clock: Clock, *, then: Sequence[Draft] = ()
+    ) -> Entry:
+        """Appends a checkpoint's entry (`CheckpointStore.announce`)."""
+        name = StreamName(stream)
+        drafts: list[Draft] = []
+
+        def attempt(connection: psycopg.Connection[Any], **_: bool) -> Entry:
+            self._add_heads(connection, [name])
+            with connection.transaction():
+                head = _head(_rows(connection, sql.LOCK_HEADS, [[name]])[0])
+                # What an earlier attempt appended, if its answer was lost.
+                found = rows.by_id(_entries_by_id(connection, {name: [draft.id for draft in drafts]}))
+                for draft in drafts:
+                    if (name, draft.id) in found:
+                        return _as_appended(draft, found[name, draft.id])
+                before = _rows(connection, sql.LAST_OF_TYPE, [name, CHECKPOINT_TYPE])
+                with self._reading_over(connection):
+                    drafts.append(draft_at(head.seq + 1, before[0][0] if before else None))
+                entries = extend(head, [drafts[-1], *then], clock())
+                _copy(connection, entries)
+            return entries[0]
+
+        return self._write(attempt)
 
     def insert(self, entries: Sequence[Entry], signatures: Sequence[NewSignature]) -> None:
         """Stores ready entries (`Store.insert`)."""
@@ -143,9 +154,19 @@ class PostgresStore:
         where, values = _in_streams(streams)
         return rows.entries_of(self._stream(sql.JOINED + where + sql.IN_ORDER, values))
 
+    def stream_names(self) -> list[str]:
+        """The names of all streams (`RangeSource.stream_names`)."""
+        return [row[0] for row in self._fetch(sql.STREAM_NAMES)]
+
+    def walk_from(self, first_seqs: Mapping[str, int]) -> Iterator[StoredEntry]:
+        """The entries of some streams from a seq on (`RangeSource.walk_from`)."""
+        query = f"{sql.JOINED} WHERE e.stream = %s AND e.seq >= %s {sql.IN_ORDER}"
+        for place in sorted(first_seqs.items()):
+            yield from rows.entries_of(self._stream(query, place))
+
     def parts(self, streams: Sequence[str] | None, size: int) -> Iterator[Part]:
         """The entries in parts by ranges of seq (`PartedSource.parts`); what is appended meanwhile is not seen."""
-        names = [row[0] for row in self._fetch(sql.STREAM_NAMES)] if streams is None else list(dict.fromkeys(streams))
+        names = self.stream_names() if streams is None else list(dict.fromkeys(streams))
         ends = {name: self._fetch(sql.LAST_SEQ, [name])[0][0] for name in names}
         for name, end in ends.items():
             first = _LOWEST_SEQ
@@ -159,6 +180,15 @@ class PostgresStore:
         """The entries of a part (`PartedSource.read_part`)."""
         where = "WHERE e.stream = %s AND e.seq BETWEEN %s AND %s"
         yield from rows.entries_of(self._fetch(sql.JOINED + where + sql.IN_ORDER, part))
+
+    def unsigned_rows(self, part: Part) -> Iterator[list[EntryRow]] | None:
+        """The entries of a part as rows (`RowSource.unsigned_rows`)."""
+        return None if self._fetch(sql.SIGNED_IN_PART, part) else iter([self._fetch(sql.ROWS_OF_PART, part)])
+
+    def signature_rows(self, streams: Sequence[str] | None = None) -> Iterator[SignatureRow]:
+        """What is known of each signature, in order (`SignatureSource.signature_rows`)."""
+        where, values = _in_streams(streams)
+        return map(SignatureRow._make, self._stream(sql.SIGNATURE_ROWS + where + sql.IN_PLACE, values))
 
     def count(self, streams: Sequence[str] | None = None) -> int:
         """How many entries there are (`Source.count`)."""
@@ -192,67 +222,17 @@ class PostgresStore:
         where = f"WHERE {' AND '.join(tests)}" if tests else ""
         return list(rows.entries_of(self._fetch(sql.PAGE.format(where), [*values, limit])))
 
-    def close(self) -> None:
-        """Closes the connections. Idempotent."""
-        self._closed = True
-        self._pool.close()
+    @contextmanager
+    def exclusively(self, what: str) -> Iterator[bool]:
+        """A lock that ends with its process (`Exclusive.exclusively`), on a connection of its own."""
+        with errors_of(self._address), connect(self._full_address) as connection:
+            yield bool(_rows(connection, sql.TRY_LOCK, [what])[0][0])
 
     def _add_heads(self, connection: psycopg.Connection[Any], names: Sequence[StreamName]) -> None:
         """Sees to it that there is a row to lock, in a transaction of its own: rows are then locked in one order."""
         if missing := [name for name in names if name not in self._with_head]:
             connection.execute(sql.ADD_HEADS, [missing])
             self._with_head.update(missing)
-
-    def _write(self, attempt: Callable[..., T], *, found_by_id: bool = False) -> T:
-        """As `_persist`, where this store may write."""
-        if self._closed or self._read_only:
-            raise StoreError(f"{self._address} is closed, or open for reading only")
-        return self._persist(attempt, found_by_id=found_by_id)
-
-    def _persist(self, attempt: Callable[..., T], *, found_by_id: bool = False) -> T:
-        """The attempt's outcome; made again while its failure may pass, told by `again` that it was made before.
-
-        Args:
-            attempt: given a connection.
-            found_by_id: whether a conflict may be with what an earlier call stored, whose answer was lost: then the
-                attempt is made again as well, once, and finds it.
-        """
-        give_up_at = time.monotonic() + _GIVE_UP_S
-        pause_s, again = 0.0, False
-        while True:
-            try:
-                with errors_of(self._address), self._pool.connection() as connection:
-                    return attempt(connection, again=again)
-            except ConflictError:
-                if again or not found_by_id:
-                    raise
-            except StoreError as error:
-                if self._closed or not error.retryable or time.monotonic() + pause_s > give_up_at:
-                    raise
-                time.sleep(pause_s)
-                pause_s = min(max(pause_s * 2, _FIRST_PAUSE_S), _LONGEST_PAUSE_S)
-                self._pool.check()
-            again = True
-
-    def _fetch(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
-        def attempt(connection: psycopg.Connection[Any], **_: bool) -> list[Any]:
-            with connection.cursor(binary=True) as cursor:
-                return cursor.execute(query, values).fetchall()
-
-        if self._closed:
-            raise StoreError(f"{self._address} is closed")
-        return self._persist(attempt)
-
-    def _stream(self, query: str, values: Sequence[Any]) -> Iterator[Any]:
-        """The rows of a query in constant memory, over a connection that nobody waits for."""
-        with (
-            errors_of(self._address),
-            connect(self._full_address, read_only=True, autocommit=False) as connection,
-            connection.cursor("auditseal_walk", binary=True) as cursor,
-        ):
-            cursor.itersize = _SLICE
-            cursor.execute(query, values)
-            yield from cursor
 
 
 def _rows(connection: psycopg.Connection[Any], query: str, values: Sequence[Any]) -> list[Any]:
@@ -293,20 +273,21 @@ def _add_signatures(connection: psycopg.Connection[Any], signatures: Sequence[Ne
 def _as_ours(draft: Draft, item: Appended) -> Appended:
     """An entry under an id that was made for this draft is one of an attempt before this one: new, not found."""
     stored = item.found
-    if stored is None or not draft.id_is_new or stored.columns is None:
-        return item
-    return Appended(
-        Entry(
-            stream=draft.stream,
-            seq=stored.seq,
-            id=draft.id,
-            time=stored.columns.time or "",
-            type=draft.type,
-            actor=draft.actor,
-            body=stored.body,
-            prev_hash=EntryHash(stored.prev_hash),
-            hash=EntryHash(stored.hash),
-        )
+    return item if stored is None or not draft.id_is_new else Appended(_as_appended(draft, stored))
+
+
+def _as_appended(draft: Draft, stored: StoredEntry) -> Entry:
+    """The entry that was made from a draft, from how it is read."""
+    return Entry(
+        stream=draft.stream,
+        seq=stored.seq,
+        id=draft.id,
+        time=(stored.columns and stored.columns.time) or "",
+        type=draft.type,
+        actor=draft.actor,
+        body=stored.body,
+        prev_hash=EntryHash(stored.prev_hash),
+        hash=EntryHash(stored.hash),
     )
 
 

@@ -5,26 +5,21 @@ Source: `docs/spec/sqlite.md`, `docs/spec/checkpoint.md`.
 
 from __future__ import annotations
 
-import sqlite3
 from abc import ABC, abstractmethod
-from itertools import groupby
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-import orjson
-
-from auditseal.core.heads import Cover
-from auditseal.core.note import parse_signatures
-from auditseal.core.stored_checkpoint import StoredCheckpoint
-from auditseal.errors import InputError
+from auditseal.adapters.stores import checkpoint_rows as rows
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from auditseal.core.note import NoteSignature
+    from auditseal.core.stored_checkpoint import StoredCheckpoint
 
 _JOINED: Final = (
-    "SELECT c.stream, c.size, c.note_text, c.cover, s.line, s.signer, s.request_id, s.signed_at FROM checkpoints c "
+    f"SELECT {rows.JOINED_COLUMNS} FROM checkpoints c "
     "LEFT JOIN checkpoint_signatures s ON s.stream = c.stream AND s.size = c.size "
 )
 _IN_ORDER: Final = " ORDER BY c.stream, c.size, s.rowid"
@@ -52,8 +47,8 @@ class EvidenceTables(ABC):
         """Kept nodes of a level (`CheckpointStore.nodes`)."""
         query = "SELECT place, hash FROM tree_nodes WHERE stream = ? AND level = ? AND place >= ? AND place < ?"
         with self._reader() as connection:
-            rows = connection.execute(f"{query} ORDER BY place", (stream, level, first, end)).fetchall()
-        return [hash_ for number, (place, hash_) in enumerate(rows, first) if place == number]
+            found = connection.execute(f"{query} ORDER BY place", (stream, level, first, end)).fetchall()
+        return [hash_ for number, (place, hash_) in enumerate(found, first) if place == number]
 
     def count_nodes(self, stream: str, level: int) -> int:
         """The index after the last kept node (`CheckpointStore.count_nodes`)."""
@@ -72,19 +67,8 @@ class EvidenceTables(ABC):
         """Keeps checkpoints (`CheckpointStore.add_checkpoints`)."""
         with self._transaction() as connection:
             for each in checkpoints:
-                cover = None if each.cover is None else orjson.dumps(each.cover.to_members()).decode()
-                connection.execute(
-                    "INSERT OR IGNORE INTO checkpoints VALUES (?, ?, ?, ?)", (each.stream, each.size, each.text, cover)
-                )
-                own = [(each.signer, each.request_id, each.signed_at)]
-                details = own + [(None, None, each.signed_at)] * len(each.signatures)
-                connection.executemany(
-                    _INSERT_LINE,
-                    [
-                        (each.stream, each.size, signature.line(), *rest)
-                        for signature, rest in zip(each.signatures, details, strict=False)
-                    ],
-                )
+                connection.execute("INSERT OR IGNORE INTO checkpoints VALUES (?, ?, ?, ?)", rows.checkpoint_row(each))
+                connection.executemany(_INSERT_LINE, rows.line_rows(each))
                 if settle:
                     connection.execute(
                         "INSERT INTO signed_below VALUES (?, ?) ON CONFLICT (stream) DO UPDATE "
@@ -95,9 +79,7 @@ class EvidenceTables(ABC):
     def add_cosignatures(self, stream: str, size: int, signatures: Sequence[NoteSignature]) -> None:
         """Adds signature lines to a checkpoint (`CheckpointStore.add_cosignatures`)."""
         with self._transaction() as connection:
-            connection.executemany(
-                _INSERT_LINE, [(stream, size, signature.line(), None, None, None) for signature in signatures]
-            )
+            connection.executemany(_INSERT_LINE, rows.cosignature_rows(stream, size, signatures))
 
     def checkpoints(self, streams: Sequence[str] | None = None) -> Iterator[StoredCheckpoint]:
         """All checkpoints in order (`CheckpointSource.checkpoints`), of one moment."""
@@ -105,7 +87,7 @@ class EvidenceTables(ABC):
         if streams is not None:
             where, values = f"WHERE c.stream IN ({','.join('?' * len(streams))})", list(streams)
         with self._reader() as connection:
-            yield from _checkpoints_of(connection.execute(_JOINED + where + _IN_ORDER, values))
+            yield from rows.checkpoints_of(connection.execute(_JOINED + where + _IN_ORDER, values))
 
     def last_checkpoint(self, stream: str) -> StoredCheckpoint | None:
         """The largest checkpoint of a stream (`CheckpointStore.last_checkpoint`)."""
@@ -121,34 +103,4 @@ class EvidenceTables(ABC):
             f"(SELECT {which} FROM checkpoints WHERE stream = ? AND size >= ?) {_IN_ORDER}"
         )
         with self._reader() as connection:
-            return next(_checkpoints_of(connection.execute(query, (stream, stream, least))), None)
-
-
-def _checkpoints_of(rows: sqlite3.Cursor) -> Iterator[StoredCheckpoint]:
-    for _, group in groupby(rows, key=lambda row: row[:2]):
-        lines = list(group)
-        yield _checkpoint(lines[0], lines)
-
-
-def _checkpoint(first: Any, rows: list[Any]) -> StoredCheckpoint:
-    own = next((row for row in rows if row[5] is not None), rows[0])
-    malformed = None
-    signatures: tuple[NoteSignature, ...] = ()
-    cover = None
-    try:
-        text = "".join(row[4] for row in rows if row[4] is not None)
-        signatures = parse_signatures(text) if text else ()
-        cover = None if first[3] is None else Cover.from_members(orjson.loads(first[3]))
-    except (InputError, orjson.JSONDecodeError) as error:
-        malformed = str(error)
-    return StoredCheckpoint(
-        stream=first[0],
-        size=first[1],
-        text=first[2],
-        signatures=signatures,
-        cover=cover,
-        signer=own[5],
-        request_id=own[6],
-        signed_at=own[7],
-        malformed=malformed,
-    )
+            return next(rows.checkpoints_of(connection.execute(query, (stream, stream, least))), None)
