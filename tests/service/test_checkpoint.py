@@ -236,6 +236,31 @@ def test_the_log_s_own_types_cannot_be_appended_by_callers(tmp_path):
         opened.log.append(CHECKPOINT_TYPE, {"size": 1}, stream="main", ack="durable")
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE tree_nodes SET hash = zeroblob(32)",
+        "UPDATE entries SET hash = zeroblob(32) WHERE seq = 299",
+        "UPDATE checkpoints SET note_text = 'damaged'",
+        "DELETE FROM entries WHERE seq > 290",
+    ],
+)
+def test_a_log_that_contradicts_its_checkpoint_is_not_signed_anew(tmp_path, damage: str):
+    with opened_log(tmp_path / "a.db", KEY, background=False) as opened:
+        opened.log.append_many([Event(type="t", stream="main", payload={"n": n}) for n in range(300)], ack="durable")
+        opened.checkpointer.create(["main"])
+    with sqlite3.connect(tmp_path / "a.db", isolation_level=None) as connection:
+        for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall():
+            connection.execute(f"DROP TRIGGER {name}")
+        connection.execute(damage)
+    connection.close()
+    with opened_log(tmp_path / "a.db", KEY, background=False) as opened:
+        before = opened.store.count()
+        with pytest.raises(StoreError, match="verify"):
+            opened.checkpointer.create(["main"])
+        assert (opened.store.count(), opened.signer.calls) == (before, 0)
+
+
 def test_a_stream_without_entries_has_no_checkpoint(tmp_path):
     with opened_log(tmp_path / "a.db", KEY, background=False) as opened:
         with pytest.raises(NotFoundError):

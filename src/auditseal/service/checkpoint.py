@@ -20,7 +20,7 @@ from auditseal.core.note import Note
 from auditseal.core.note_key import log_key, signed_by, to_sign
 from auditseal.core.promise import CHECKPOINT_TYPE, Promise
 from auditseal.core.stored_checkpoint import StoredCheckpoint
-from auditseal.errors import ConfigError, InputError, NotFoundError, SignerError
+from auditseal.errors import ConfigError, InputError, NotFoundError, SignerError, StoreError
 from auditseal.service.ids import new_id, now_micros
 from auditseal.service.tree import StreamTree
 
@@ -95,6 +95,7 @@ class Checkpointer:
         self._clock = clock
         self._make_id = make_id
         self._trees: dict[str, StreamTree] = {}
+        self._known: set[str] = set()
         self._turn = threading.Lock()
 
     def tree(self, stream: str) -> StreamTree:
@@ -113,7 +114,7 @@ class Checkpointer:
         Raises:
             NotFoundError: a stream has no entries.
             SignerError: announced and not signed; the next call signs.
-            StoreError: the store failed.
+            StoreError: the store failed, or a stream contradicts its last checkpoint.
             PolicyNotMetError: kept and signed, and too few witnesses cosigned where that is asked for.
         """
         with self._turn:
@@ -152,10 +153,29 @@ class Checkpointer:
         head = self._store.head(stream)
         if head.seq < 0:
             raise NotFoundError(f"the stream {stream} has no entries, and so no checkpoint")
+        self._check_known(stream)
         size = head.seq + 1 if self._is_announced(stream, head.seq) else self._announce(stream)
         frontier = self.tree(stream).grow_to(size)
         checkpoint = Checkpoint(origin=stream_origin(self._origin, stream), size=size, root=frontier.root())
         return Prepared(stream=stream, size=size, text=format_checkpoint(checkpoint))
+
+    def _check_known(self, stream: str) -> None:
+        """Once for each stream: the log never signs a second history, whatever happened to its entries or its tree.
+
+        Raises:
+            StoreError: the tree that was found has another root than the last checkpoint says.
+        """
+        if stream in self._known:
+            return
+        last = self._store.last_checkpoint(stream)
+        if last is not None:
+            try:
+                is_same = self.tree(stream).root(last.size) == parse_checkpoint(last.text).root
+            except InputError:
+                is_same = False
+            if not is_same:
+                raise StoreError(f"{stream} contradicts its checkpoint of size {last.size}, so none is made: verify it")
+        self._known.add(stream)
 
     def _is_announced(self, stream: str, seq: int) -> bool:
         """Whether the last entry announces a checkpoint by this signer that was never kept."""

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 import boto3
@@ -183,6 +184,13 @@ def test_a_locked_object_cannot_be_removed_and_a_hidden_one_is_found(bucket):
     (version,) = client.list_object_versions(Bucket=name)["Versions"]
     with pytest.raises(ClientError):
         client.delete_object(Bucket=name, Key=version["Key"], VersionId=version["VersionId"])
+    place = {"Bucket": name, "Key": version["Key"], "VersionId": version["VersionId"]}
+    with pytest.raises(ClientError):  # which is enough in governance mode
+        client.delete_object(**place, BypassGovernanceRetention=True)
+    sooner = {"Mode": "COMPLIANCE", "RetainUntilDate": datetime.now(UTC) + timedelta(minutes=1)}
+    for weaker in (sooner, {**sooner, "Mode": "GOVERNANCE"}):
+        with pytest.raises(ClientError):
+            client.put_object_retention(**place, Retention=weaker, BypassGovernanceRetention=True)
     client.delete_object(Bucket=name, Key=version["Key"])
     assert [each.note for each in anchor.find(ONE.origin)] == [NOTES[0]]
 
