@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _MOST_FINDINGS = 50
 _STYLES = {Verdict.VALID: "green", Verdict.INVALID: "red", Verdict.INCONCLUSIVE: "yellow"}
-_ONE = {"streams": "stream", "entries": "entry", "signatures": "signature"}
+_ONE = {"streams": "stream", "entries": "entry", "signatures": "signature", "checkpoints": "checkpoint"}
 _DEVELOPMENT = "development key: proves little"
 
 
@@ -59,7 +59,7 @@ def report_text(report: Report, signers: str) -> str:
 def _can_be_explained(finding: Finding) -> bool:
     """Whether there is an entry to explain, under a name that can be pasted into a shell."""
     named = finding.stream is not None and finding.stream.isprintable()
-    return named and finding.seq is not None and finding.code is not Code.MISSING_ENTRY
+    return named and finding.seq is not None and finding.code not in (Code.MISSING_ENTRY, Code.TRUNCATED)
 
 
 def _checked(report: Report) -> str:
@@ -81,9 +81,10 @@ def _stream_lines(stream: StreamSummary) -> list[str]:
         lines.append(f"  signed by   {name:<{width}}   {part.first_seq:,} to {part.last_seq:,}{mark}")
     if len(shown) > _MOST_FINDINGS:
         lines.append(f"  signed by   … and {len(shown) - _MOST_FINDINGS} more ranges")
-    whole = stream.signed == stream.entries
+    proven = _proven(stream)
     new = " that are new" if stream.resumed_at else ""
-    lines.append(f"  proven      G1 signed, {'all' if whole else 'only'} {stream.signed:,} of {stream.entries:,}{new}")
+    many = "all" if proven == stream.entries else "only"
+    lines.append(f"  proven      G1 signed, {many} {proven:,} of {stream.entries:,}{new}")
     for grade in (Grade.COSIGNED, Grade.ANCHORED):
         parts = [f"{each.first_seq:,} to {each.last_seq:,}" for each in stream.grades if each.grade is grade]
         if parts:
@@ -97,6 +98,15 @@ def _stream_lines(stream: StreamSummary) -> list[str]:
     if stream.resumed_at:
         lines.append(f"  remembered  0 to {stream.resumed_at - 1:,}, proven before; --full verifies them again")
     return lines
+
+
+def _proven(stream: StreamSummary) -> int:
+    """How many of the entries that were read are signed and without a fault: a good signature alone proves no body."""
+    return sum(
+        max(0, part.last_seq + 1 - max(part.first_seq, stream.resumed_at))
+        for part in stream.grades
+        if part.grade is Grade.SIGNED
+    )
 
 
 def _minute(time: str) -> str:
