@@ -1,8 +1,8 @@
 """Verification of entries that are each RSA-2048-signed, against `openssl speed rsa2048` on one core.
 
-The rate is that of the whole: reading SQLite, hashing, chaining, checking columns and signatures. It is measured once as
-the `verify` command does it, with a process for each processor, and once in one process alone; both are compared with
-what OpenSSL does on one core when it does nothing but verify one signature again and again.
+The rate is that of the whole: reading SQLite, hashing, chaining, checking columns and signatures. It is measured once
+as the `verify` command does it, with a process for each processor, and once in one process alone; both are compared
+with what OpenSSL does on one core when it does nothing but verify one signature again and again.
 """
 
 from __future__ import annotations
