@@ -30,8 +30,8 @@ GROUPS = {
 _HEAD = """# Benchmarks
 
 Made by `.venv/bin/python bench/table.py`. Both sides of a line take turns in one run, so that they meet the same noise;
-the ratio counts, not the figures. How each is measured stands at the top of its module in `bench/`. Given names, it runs
-these groups alone and keeps the others' lines: {names}.
+the ratio counts, not the figures. How each is measured stands at the top of its module in `bench/`. Given names, it
+runs these groups alone and keeps the others' lines: {names}.
 """
 _SECTION = """
 ## {title}

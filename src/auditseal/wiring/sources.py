@@ -34,7 +34,7 @@ def log_address(settings: Settings) -> str:
         ConfigError: none is.
     """
     if settings.log is None:
-        raise ConfigError("no log is named: give --log ADDRESS, such as sqlite:///audit.db, or set AUDITSEAL_LOG")
+        raise ConfigError("no log is named: give its ADDRESS, such as sqlite:///audit.db, with --log or AUDITSEAL_LOG")
     return settings.log
 
 
