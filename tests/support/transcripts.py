@@ -20,7 +20,7 @@ from typing import Final
 _FENCE: Final = re.compile(r"^```(\w*)$")
 _FILE_NAME: Final = re.compile(r"^(?:#|//|--) ([\w.-]+(?:/[\w.-]+)*\.\w+)$")
 _ANY: Final = "…"
-_TIMEOUT_S: Final = 300.0
+_TIMEOUT_S: Final = 900.0
 # What differs from run to run, and the word that stands for it.
 _VOLATILE: Final = (
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?Z?"), "TIME"),
