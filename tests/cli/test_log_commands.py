@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from auditseal.cli import entry
+from support.vectors import load_vectors
 
 LOG = "sqlite:///audit.db"
 
@@ -186,6 +187,17 @@ def test_a_signature_over_another_body_proves_nothing(run, log, tmp_path):
     text = (tmp_path / "copy.jsonl").read_text()
     (tmp_path / "edited.jsonl").write_text(text.replace("a-1", "a-2", 1))
     assert "G1 signed, only 1 of 2" in run("verify", "edited.jsonl", code=1)
+
+
+def test_rows_of_the_existing_deployment_are_proven_as_far_as_they_are_signed(run, tmp_path):
+    golden = load_vectors("golden_rsa2048_pkcs1v15")
+    members = ("id", "actor_id", "event_type", "payload", "signature", "signer_kid", "prev_hash", "created_at")
+    rows = [{name: row[name] for name in members} for row in golden["rows"]]
+    (tmp_path / "rows.json").write_text(json.dumps(rows))
+    (tmp_path / "signers.json").write_text(json.dumps(golden["signers"]))
+    asked = ("verify", "rows.json", "--signers", "signers.json")
+    assert "G1 signed, all 25 of 25" in run(*asked, "--format", "agent-manager")
+    run(*asked, code=2)
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,10 @@ def open_store(address: str, *, read_only: bool = False) -> Store:
         raise InputError("an agent-manager+… address is a table of the existing deployment: verify it, or adopt it")
     if is_export(address):
         raise InputError(f"{address} is an export, and this needs a log: auditseal import it into one first")
+    if address.endswith(".json") and "://" not in address:
+        raise InputError(
+            f"{address} is no log: if it holds rows of an Agent Manager, verify it with --format agent-manager"
+        )
     if is_service(address):
         raise InputError(f"{_shown(address)} is a service, and this needs the log itself: run it where the log is")
     raise InputError(f"{_shown(address)} is no address of a log: write {_FORMS}")
