@@ -137,11 +137,13 @@ def run_steps(steps: list[Step], folder: Path, environment: Mapping[str, str]) -
 
 
 def with_what_was_printed(page: str, outcomes: list[Outcome]) -> str:
-    """The page with the true output wherever it shows another, but for outputs that leave lines out."""
+    """A page that shows another output with the true ones, all of this one run, but for those that leave lines out."""
+    if all(outcome.agrees for outcome in outcomes):
+        return page
     lines = page.splitlines()
     for outcome in reversed(outcomes):
         step = outcome.step
-        if not outcome.agrees and _ANY not in step.text:
+        if step.text and _ANY not in step.text:
             lines[step.line : step.line + len(step.text)] = outcome.printed
     return "\n".join([*lines, ""])
 
