@@ -9,6 +9,11 @@ export UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1 UV_NO_CONFIG=1 PIP_DISABLE_PIP
 # A company's proxy signs with an authority that the machine trusts and uv's own list does not have.
 export UV_SYSTEM_CERTS=1
 unset VIRTUAL_ENV PYTHONPATH PYTHONHOME
+# uv trusts what this machine trusts, as pip does: behind a company's proxy its own list would end here.
+for bundle in /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem; do
+    if [ -s "$bundle" ]; then export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-true}"; fi
+done
+unset bundle
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "$1"; exit "${2:-2}"; }

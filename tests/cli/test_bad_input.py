@@ -210,6 +210,12 @@ class TestKms:
         assert "alias/none" in refused(*APPEND, code=2)
 
     @pytest.mark.usefixtures("kms_log")
+    def test_a_key_that_is_not_there_to_be_exported(self, refused):
+        arguments = ("keys", "export", "alias/none", "--signer-id", "a", "--signers", "s.json")
+        assert "NotFoundException" in refused(*arguments, code=2)
+        assert not Path("s.json").exists()
+
+    @pytest.mark.usefixtures("kms_log")
     def test_no_credentials(self, refused, monkeypatch):
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             monkeypatch.delenv(name)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from auditseal.cli import entry
+from support.vectors import load_vectors
 
 LOG = "sqlite:///audit.db"
 
@@ -159,3 +160,60 @@ def test_what_is_asked_for_twice_is_written_twice(run, log, tmp_path):
     _append(run, log)
     assert "VALID" in run("verify", log, "-o", "text", "-o", "json=report.json")
     assert json.loads((tmp_path / "report.json").read_text())["verdict"] == "valid"
+
+
+def test_verify_reports_in_the_forms_of_ci_systems(run, log, tmp_path):
+    _append(run, log, "--payload", '{"agent_id":"a-1"}')
+    _append(run, log, "--ack", "durable")
+    run("export", "--log", log, "--to", "copy.jsonl")
+    (tmp_path / "edited.jsonl").write_text((tmp_path / "copy.jsonl").read_text().replace("a-1", "a-2"))
+    forms = ("github", "sarif=r.sarif", "junit=r.xml", "md=r.md")
+    said = run("verify", "edited.jsonl", *(part for form in forms for part in ("-o", form)), code=1).splitlines()
+    assert said[0].startswith("::error file=edited.jsonl,title=hash-mismatch (error)::default#0: the body does not")
+    assert said[1].startswith("::warning file=edited.jsonl,title=unsigned (gap)::default#1: ")
+    assert said[2].endswith("[exit 1]")
+    (sarif,) = json.loads((tmp_path / "r.sarif").read_text())["runs"]
+    assert [result["ruleId"] for result in sarif["results"]] == ["hash-mismatch", "unsigned"]
+    assert sarif["invocations"][0]["exitCode"] == 1
+    assert 'failures="1"' in (tmp_path / "r.xml").read_text()
+    assert "| error | hash-mismatch | `edited.jsonl` |" in (tmp_path / "r.md").read_text()
+    assert "exit 3" in run("verify", log, "-o", "github", code=3)
+
+
+def test_a_signature_over_another_body_proves_nothing(run, log, tmp_path):
+    for _ in range(2):
+        _append(run, log, "--payload", '{"agent_id":"a-1"}')
+    run("export", "--log", log, "--to", "copy.jsonl")
+    text = (tmp_path / "copy.jsonl").read_text()
+    (tmp_path / "edited.jsonl").write_text(text.replace("a-1", "a-2", 1))
+    assert "G1 signed, only 1 of 2" in run("verify", "edited.jsonl", code=1)
+
+
+def test_rows_of_the_existing_deployment_are_proven_as_far_as_they_are_signed(run, tmp_path):
+    golden = load_vectors("golden_rsa2048_pkcs1v15")
+    members = ("id", "actor_id", "event_type", "payload", "signature", "signer_kid", "prev_hash", "created_at")
+    rows = [{name: row[name] for name in members} for row in golden["rows"]]
+    (tmp_path / "rows.json").write_text(json.dumps(rows))
+    (tmp_path / "signers.json").write_text(json.dumps(golden["signers"]))
+    asked = ("verify", "rows.json", "--signers", "signers.json")
+    assert "G1 signed, all 25 of 25" in run(*asked, "--format", "agent-manager")
+    run(*asked, code=2)
+
+
+@pytest.mark.parametrize(
+    ("command", "member"),
+    [
+        (("list",), "seq"),
+        (("signers", "list", ".auditseal/signers.json"), "signerId"),
+        (("checkpoint", "list"), "size"),
+        (("anchor", "list", "file:anchors.txt", "--origin", "example.com/log"), "where"),
+    ],
+)
+def test_what_is_a_list_is_printed_as_lines_of_json(run, log, monkeypatch, command, member):
+    monkeypatch.setenv("AUDITSEAL_LOG", log)
+    monkeypatch.setenv("AUDITSEAL_ORIGIN", "example.com/log")
+    _append(run, log)
+    run("anchor", "publish", "file:anchors.txt")
+    lines = run(*command, "-o", "jsonl").splitlines()
+    assert lines
+    assert all(member in json.loads(line) for line in lines)

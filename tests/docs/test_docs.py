@@ -27,29 +27,6 @@ def _blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
 
 
-def _commands(block: str) -> list[list[str]]:
-    lines = [line.removeprefix("$ ") for line in block.splitlines() if line.startswith("$ ")]
-    return [shlex.split(line)[1:] for line in lines if line.startswith("auditseal ")]
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch, emulator):
-    monkeypatch.chdir(tmp_path)
-    for name, value in emulator.environment().items():
-        monkeypatch.setenv(name, value)
-    return tmp_path
-
-
-def test_the_readme_s_commands_and_program_run(folder):
-    commands = [command for block in _blocks(ROOT / "README.md", "console") for command in _commands(block)]
-    assert [command[0] for command in commands] == ["init", "append", "verify", "keys"]
-    for command in commands:
-        assert entry.run(command) == 0, command
-    (program,) = _blocks(ROOT / "README.md", "python")
-    (folder / "signers.json").write_bytes((folder / ".auditseal" / "signers.json").read_bytes())
-    exec(compile(program, "README.md", "exec"), {})
-
-
 def test_every_command_stands_in_the_page_on_the_command_line():
     page = (ROOT / "docs" / "cli.md").read_text()
     group = typer.main.get_command(entry.app)

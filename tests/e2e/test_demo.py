@@ -26,7 +26,7 @@ def emulated(emulator, tmp_path, monkeypatch):
 def test_the_demo_catches_everything_and_leaves_a_log_that_verifies(emulated, capsys):
     assert entry.run(["demo"]) == 0
     said = capsys.readouterr().out
-    assert "17 of 17 caught" in said
+    assert "18 of 18 caught" in said
     assert "openssl agrees on ed25519 #17 and rsa #17" in said
     signers = ["--signers", "auditseal-demo/signers.json"]
     assert entry.run(["verify", "sqlite:///auditseal-demo/audit.db", "--ask-kms", *signers]) == 0

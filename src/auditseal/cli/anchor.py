@@ -8,7 +8,7 @@ import typer
 
 from auditseal.cli.checkpoint import OriginOption
 from auditseal.cli.exits import Exit
-from auditseal.cli.options import LogOption, OutputOption, StreamsOption, emit, json_text, parse_outputs
+from auditseal.cli.options import LogOption, OutputOption, StreamsOption, emit, json_lines, json_text, parse_outputs
 
 app = typer.Typer(no_args_is_help=True, help="Anchors: checkpoints kept where the log's operator cannot rewrite them.")
 
@@ -86,7 +86,7 @@ def list_anchored(
     from auditseal.errors import ConfigError
     from auditseal.wiring.anchors import open_anchor
 
-    outputs = parse_outputs(output, ("text", "json"))
+    outputs = parse_outputs(output, ("text", "json", "jsonl"))
     origin = load_settings({"origin": origin}).settings.origin
     if origin is None:
         raise ConfigError("say whose checkpoints: give --origin, such as example.com/audit, or set AUDITSEAL_ORIGIN")
@@ -102,6 +102,7 @@ def list_anchored(
         ]
     finally:
         opened.close()
+    rows = [{"size": size, "time": time, "where": where} for size, time, where in found]
     emit(
         outputs,
         {
@@ -109,12 +110,8 @@ def list_anchored(
                 "\n".join(f"{size:,}  {time or '(no time)'}  {where}" for size, time, where in found)
                 or f"nothing of {origin}/{stream}"
             ),
-            "json": lambda: json_text(
-                {
-                    "schema_version": 1,
-                    "anchored": [{"size": size, "time": time, "where": where} for size, time, where in found],
-                }
-            ),
+            "json": lambda: json_text({"schema_version": 1, "anchored": rows}),
+            "jsonl": lambda: json_lines(rows),
         },
     )
     return Exit.GOOD if found else Exit.INCONCLUSIVE

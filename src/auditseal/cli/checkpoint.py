@@ -14,6 +14,7 @@ from auditseal.cli.options import (
     SignersOption,
     StreamsOption,
     emit,
+    json_lines,
     json_text,
     parse_outputs,
 )
@@ -55,9 +56,16 @@ def list_checkpoints(stream: StreamsOption = None, log: LogOption = None, output
     from auditseal.wiring.checkpointing import read_checkpoints
     from auditseal.wiring.sources import log_address
 
-    outputs = parse_outputs(output, ("text", "json"))
+    outputs = parse_outputs(output, ("text", "json", "jsonl"))
     found = read_checkpoints(log_address(load_settings({"log": log}).settings), stream)
-    emit(outputs, {"text": lambda: _lines(found, "no checkpoints"), "json": lambda: _json(found)})
+    emit(
+        outputs,
+        {
+            "text": lambda: _lines(found, "no checkpoints"),
+            "json": lambda: _json(found),
+            "jsonl": lambda: json_lines(map(_members, found)),
+        },
+    )
     return Exit.GOOD if found else Exit.INCONCLUSIVE
 
 
@@ -92,6 +100,7 @@ def consistency(
     stream: OneStreamOption = "default",
     log: LogOption = None,
     signers: SignersOption = None,
+    output: OutputOption = None,
 ) -> int:
     """Write a proof that one checkpoint continues another, for `verify`."""
     from auditseal.adapters.whole_file import write_whole
@@ -99,10 +108,13 @@ def consistency(
     from auditseal.core.consistency import format_consistency
     from auditseal.wiring.checkpointing import proving
 
+    outputs = parse_outputs(output, ("text", "json"))
     settings = load_settings({"log": log, "signers": signers}).settings
     with proving(settings) as prover:
         write_whole(to, format_consistency(prover.consistency(stream, old_size, new_size)))
-    print(f"{to}: the checkpoint of {stream} at {new_size:,} continues the one at {old_size:,}")
+    said = f"{to}: the checkpoint of {stream} at {new_size:,} continues the one at {old_size:,}"
+    document = {"schema_version": 1, "path": str(to), "stream": stream, "old_size": old_size, "new_size": new_size}
+    emit(outputs, {"text": lambda: said, "json": lambda: json_text(document)})
     return Exit.GOOD
 
 

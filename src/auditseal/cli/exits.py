@@ -67,6 +67,8 @@ _STRONGEST_FIRST = (Exit.BAD, Exit.INTERNAL, Exit.REMOTE, Exit.USAGE, Exit.INCON
 
 def exit_of_error(error: AuditSealError) -> Exit:
     """The code of an error that ends a command."""
+    if type(error) is SignerError and not error.retryable:
+        return Exit.USAGE  # no key, no right, no such key: trying again changes nothing
     return next((code for kind, code in _BY_ERROR if isinstance(error, kind)), Exit.INTERNAL)
 
 

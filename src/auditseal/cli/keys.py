@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from auditseal.cli.exits import Exit, strongest
-from auditseal.cli.options import OutputOption, SignersOption, emit, json_text, parse_outputs, remark
+from auditseal.cli.options import OutputOption, SignersOption, emit, json_lines, json_text, parse_outputs, remark
 from auditseal.errors import AuditSealError, ConflictError, InputError, NotFoundError, StoreError
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def list_keys(output: OutputOption = None) -> int:
     from auditseal.config import load_settings
     from auditseal.wiring import signing
 
-    outputs = parse_outputs(output, ("text", "json"))
+    outputs = parse_outputs(output, ("text", "json", "jsonl"))
     keys = signing.open_keys(load_settings().settings)
     try:
         listing = keys.list_signing_keys()
@@ -163,6 +163,7 @@ def list_keys(output: OutputOption = None) -> int:
             "json": lambda: json_text(
                 {"schema_version": 1, "keys": rows, "not_described": list(listing.not_described)}
             ),
+            "jsonl": lambda: json_lines(rows),
         },
     )
     return Exit.GOOD if rows else Exit.INCONCLUSIVE

@@ -19,6 +19,7 @@ from auditseal.cli.options import (
     ProgressLine,
     StreamOption,
     emit,
+    json_lines,
     json_text,
     parse_outputs,
     remark,
@@ -191,7 +192,7 @@ def list_entries(
         {
             "text": lambda: render.entries_table(entries),
             "json": lambda: json_text({"schema_version": 1, "entries": rows, "next": following}),
-            "jsonl": lambda: "".join(map(render.json_line, rows)),
+            "jsonl": lambda: json_lines(rows),
         },
     )
     return Exit.GOOD if entries else Exit.INCONCLUSIVE

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -114,6 +114,13 @@ def json_text(value: Any) -> str:
     import orjson
 
     return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+
+
+def json_lines(rows: Iterable[Mapping[str, Any]]) -> str:
+    """A list as JSON, one item a line."""
+    import orjson
+
+    return b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows).decode()
 
 
 _WHITE: Final = {"bold": "1", "red": "31", "green": "32", "yellow": "33", "dim": "2"}

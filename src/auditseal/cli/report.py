@@ -12,10 +12,12 @@ from auditseal.cli.exits import exit_of_report
 from auditseal.cli.options import paint
 from auditseal.cli.printable import printable
 from auditseal.core import report_members as members
-from auditseal.core.grade import Grade
+from auditseal.core.grade import Grade, Span, union
 from auditseal.core.report import Code, Severity, Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from auditseal.core.report import Finding, Report, StreamSummary
 
 _MOST_FINDINGS = 50
@@ -31,7 +33,7 @@ def report_members(report: Report) -> dict[str, Any]:
 
 def report_text(report: Report, signers: str) -> str:
     """A report for a person: what was asked, what is proven, what is not."""
-    lines = [line for stream in report.streams for line in _stream_lines(stream)]
+    lines = [line for stream in report.streams for line in _stream_lines(stream, report.findings)]
     lines.append(f"Verified against {signers}: {_checked(report)}")
     if report.not_checked:
         grades = ", ".join(f"{grade} {grade.name.lower()}" for grade in report.not_checked)
@@ -59,7 +61,7 @@ def report_text(report: Report, signers: str) -> str:
 def _can_be_explained(finding: Finding) -> bool:
     """Whether there is an entry to explain, under a name that can be pasted into a shell."""
     named = finding.stream is not None and finding.stream.isprintable()
-    return named and finding.seq is not None and finding.code is not Code.MISSING_ENTRY
+    return named and finding.seq is not None and finding.code not in (Code.MISSING_ENTRY, Code.TRUNCATED)
 
 
 def _checked(report: Report) -> str:
@@ -67,7 +69,7 @@ def _checked(report: Report) -> str:
     return ", ".join(f"{count:,} {_ONE.get(kind, kind) if count == 1 else kind}" for kind, count in counts)
 
 
-def _stream_lines(stream: StreamSummary) -> list[str]:
+def _stream_lines(stream: StreamSummary, findings: Sequence[Finding]) -> list[str]:
     places = f"entries {stream.first_seq:,} to {stream.last_seq:,}"
     lines = [
         f"Stream {printable(stream.stream)}  {places}   {_minute(stream.first_time)} to {_minute(stream.last_time)}"
@@ -81,9 +83,10 @@ def _stream_lines(stream: StreamSummary) -> list[str]:
         lines.append(f"  signed by   {name:<{width}}   {part.first_seq:,} to {part.last_seq:,}{mark}")
     if len(shown) > _MOST_FINDINGS:
         lines.append(f"  signed by   … and {len(shown) - _MOST_FINDINGS} more ranges")
-    whole = stream.signed == stream.entries
+    proven = _proven(stream, findings)
     new = " that are new" if stream.resumed_at else ""
-    lines.append(f"  proven      G1 signed, {'all' if whole else 'only'} {stream.signed:,} of {stream.entries:,}{new}")
+    many = "all" if proven == stream.entries else "only"
+    lines.append(f"  proven      G1 signed, {many} {proven:,} of {stream.entries:,}{new}")
     for grade in (Grade.COSIGNED, Grade.ANCHORED):
         parts = [f"{each.first_seq:,} to {each.last_seq:,}" for each in stream.grades if each.grade is grade]
         if parts:
@@ -97,6 +100,24 @@ def _stream_lines(stream: StreamSummary) -> list[str]:
     if stream.resumed_at:
         lines.append(f"  remembered  0 to {stream.resumed_at - 1:,}, proven before; --full verifies them again")
     return lines
+
+
+def _proven(stream: StreamSummary, findings: Sequence[Finding]) -> int:
+    """How many entries are signed and without a fault: a good signature over a hash proves no body that has another."""
+    wrong = [
+        (finding.seq, finding.last_seq + 1)
+        for finding in findings
+        if finding.severity is Severity.ERROR and finding.stream == stream.stream
+        if finding.seq is not None and finding.last_seq is not None
+    ]
+    signed = [(part.first_seq, part.last_seq + 1) for part in stream.signed_by]
+    both = _size(signed) + _size(wrong) - _size([*signed, *wrong])
+    return max(0, stream.signed - both)
+
+
+def _size(spans: list[Span]) -> int:
+    """How many seqs are in any of the stretches."""
+    return sum(end - first for first, end in union(spans))
 
 
 def _minute(time: str) -> str:

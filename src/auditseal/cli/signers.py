@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from auditseal.cli.exits import Exit
-from auditseal.cli.options import OutputOption, SignersOption, emit, json_text, parse_outputs
+from auditseal.cli.options import OutputOption, SignersOption, emit, json_lines, json_text, parse_outputs
 from auditseal.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ FileArgument = Annotated[Path | None, typer.Argument(metavar="SIGNERS.JSON", hel
 @app.command("list")
 def list_signers(file: FileArgument = None, signers: SignersOption = None, output: OutputOption = None) -> int:
     """List the signers with their keys' fingerprints and where they are valid."""
-    outputs = parse_outputs(output, ("text", "json"))
+    outputs = parse_outputs(output, ("text", "json", "jsonl"))
     registry = _load(file or signers)[1]
     emit(
         outputs,
@@ -32,6 +32,7 @@ def list_signers(file: FileArgument = None, signers: SignersOption = None, outpu
             "json": lambda: json_text(
                 {"schema_version": 1, "signers": [signer_members(signer) for signer in registry]}
             ),
+            "jsonl": lambda: json_lines(map(signer_members, registry)),
         },
     )
     return Exit.GOOD if len(registry) else Exit.INCONCLUSIVE

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from auditseal.cli.exits import Exit
-from auditseal.cli.options import OutputOption, emit, json_text, parse_outputs
+from auditseal.cli.options import OutputOption, emit, json_lines, json_text, parse_outputs
 from auditseal.errors import InputError, NotFoundError
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def list_tokens(tokens: TokensOption = None, output: OutputOption = None) -> int
     """List the tokens: who holds them, what for, and whether they are still good."""
     from auditseal.adapters.callers.token_file import load_tokens
 
-    outputs = parse_outputs(output, ("text", "json"))
+    outputs = parse_outputs(output, ("text", "json", "jsonl"))
     rows = [_members(token) for token in load_tokens(_path(tokens))]
     emit(
         outputs,
@@ -80,6 +80,7 @@ def list_tokens(tokens: TokensOption = None, output: OutputOption = None) -> int
                 or "no tokens"
             ),
             "json": lambda: json_text({"schema_version": 1, "tokens": rows}),
+            "jsonl": lambda: json_lines(rows),
         },
     )
     return Exit.GOOD if rows else Exit.INCONCLUSIVE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -68,6 +69,8 @@ def verify(
     output: OutputOption = None,
 ) -> int:
     """Verify a log, an export or a proof, offline, and say what is proven and what is wrong."""
+    from auditseal.cli.findings.output import FORMS, renderers
+    from auditseal.cli.findings.verification import findings_report
     from auditseal.cli.report import report_members, report_text
     from auditseal.config import load_settings
     from auditseal.core.event import instant, parse_time
@@ -78,7 +81,7 @@ def verify(
     from auditseal.wiring.sources import AGENT_MANAGER, is_export, log_address, open_source
     from auditseal.wiring.verifying import registry_for
 
-    outputs = parse_outputs(output, ("text", "json"))
+    outputs = parse_outputs(output, FORMS)
     if format_ not in _FORMATS:
         raise InputError(f"--format {format_[:20]} is not one of {', '.join(_FORMATS)}")
     settings = load_settings({"log": source, "signers": signers}).settings
@@ -102,9 +105,14 @@ def verify(
         now=now if as_of is None else parse_time(instant(as_of)),
     )
     report = _FORMATS[format_](address, registry, stream, ask_kms, evidence)
+    is_file = "://" not in address
     emit(
         outputs,
-        {"text": lambda: report_text(report, str(path)), "json": lambda: json_text(report_members(report))},
+        {
+            **renderers(partial(findings_report, report, address if is_file else None)),
+            "text": lambda: report_text(report, str(path)),
+            "json": lambda: json_text(report_members(report)),
+        },
     )
     return exit_of_report(report)
 

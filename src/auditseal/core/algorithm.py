@@ -180,7 +180,8 @@ def message_rule(algorithm: Algorithm, key: PublicKey | bytes) -> Callable[[byte
     """
     check = _library_check(algorithm.id, key)
     if check is None:
-        raise InputError(f"a {key_kind(key)} key cannot serve {algorithm.id}")
+        kind = key_kind(key)
+        raise InputError(f"{'a' if kind == 'secret' else 'an'} {kind} key cannot serve {algorithm.id}")
 
     def rule(signature: bytes, message: bytes) -> None:
         try:

@@ -171,7 +171,7 @@ _REASONS: Final = {
     "lone-surrogate": "a string or key holds half of a surrogate pair, which UTF-8 cannot carry",
     "not-finite": "NaN and infinities have no JSON form: send null or a string",
     "not-json": "not JSON",
-    "too-deep": "nested deeper than the limit allows",
+    "too-deep": "nested deeper than the limit allows: flatten it",
     "too-large": "too large: store the bulk elsewhere and record its hash",
     "unsupported-type": "not a JSON value: convert it to dict, list, str, int, float, bool or None",
 }

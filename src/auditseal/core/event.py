@@ -12,6 +12,7 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal, NewType
 from uuid import UUID
 
@@ -213,7 +214,9 @@ def check_name(member: str, text: object) -> None:
         raise InputError(f"{member} must be 1 to 256 characters without control characters")
 
 
+@lru_cache(maxsize=1024)
 def _text(text: str | None) -> bytes:
+    """The canonical form of a type or an actor; a log has few of them, and each of them often."""
     return canonicalize(text)
 
 

@@ -12,15 +12,19 @@ from auditseal.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
     from auditseal.adapters.stores.postgres.store import PostgresStore
+    from auditseal.adapters.stores.s3_object import S3Object
     from auditseal.config import Settings
     from auditseal.core.agent_manager.row import Row
     from auditseal.ports import Source, Store
 
 SQLITE: Final = "sqlite:///"
+S3: Final = "s3://"
 AGENT_MANAGER: Final = "agent-manager+"
 POSTGRES: Final = ("postgresql://", "postgres://")
 _EXPORT_ENDINGS: Final = (".jsonl", ".ndjson")
-_FORMS: Final = "sqlite:///PATH or postgresql://USER@HOST/DATABASE for a log, PATH.jsonl for an export"
+_FORMS: Final = (
+    "sqlite:///PATH or postgresql://USER@HOST/DATABASE for a log, PATH.jsonl or s3://BUCKET/KEY.jsonl for an export"
+)
 
 
 def log_address(settings: Settings) -> str:
@@ -30,7 +34,7 @@ def log_address(settings: Settings) -> str:
         ConfigError: none is.
     """
     if settings.log is None:
-        raise ConfigError("no log is named: give --log ADDRESS, such as sqlite:///audit.db, or set AUDITSEAL_LOG")
+        raise ConfigError("no log is named: give its ADDRESS, such as sqlite:///audit.db, with --log or AUDITSEAL_LOG")
     return settings.log
 
 
@@ -56,6 +60,10 @@ def open_store(address: str, *, read_only: bool = False) -> Store:
         raise InputError("an agent-manager+… address is a table of the existing deployment: verify it, or adopt it")
     if is_export(address):
         raise InputError(f"{address} is an export, and this needs a log: auditseal import it into one first")
+    if address.endswith(".json") and "://" not in address:
+        raise InputError(
+            f"{address} is no log: if it holds rows of an Agent Manager, verify it with --format agent-manager"
+        )
     if is_service(address):
         raise InputError(f"{_shown(address)} is a service, and this needs the log itself: run it where the log is")
     raise InputError(f"{_shown(address)} is no address of a log: write {_FORMS}")
@@ -107,6 +115,14 @@ def _postgres_store() -> type[PostgresStore]:
     return PostgresStore
 
 
+def _s3_object(address: str) -> S3Object:
+    try:
+        from auditseal.adapters.stores.s3_object import S3Object
+    except ImportError as error:
+        raise ConfigError("an export in S3 needs the extra `aws`: pip install 'auditseal[aws]'") from error
+    return S3Object(address)
+
+
 def open_source(address: str) -> Source:
     """What can be read at an address: a log, opened read-only, or an export.
 
@@ -117,7 +133,7 @@ def open_source(address: str) -> Source:
     if is_export(address):
         from auditseal.adapters.stores.jsonl import JsonlSource
 
-        return JsonlSource(Path(address))
+        return JsonlSource(_s3_object(address) if address.startswith(S3) else Path(address))
     return open_store(address, read_only=True)
 
 
@@ -125,14 +141,14 @@ def local_folder(address: str) -> Path:
     """Where a development key and its signers.json lie: `.auditseal` beside a log's file, else in this folder."""
     if address.startswith(SQLITE):
         return Path(address.removeprefix(SQLITE)).parent / ".auditseal"
-    if is_export(address):
+    if is_export(address) and not address.startswith(S3):
         return Path(address).parent / ".auditseal"
     return Path(".auditseal")
 
 
 def is_export(address: str) -> bool:
     """Whether an address is that of an export, by its ending."""
-    return "://" not in address and address.endswith(_EXPORT_ENDINGS)
+    return ("://" not in address or address.startswith(S3)) and address.endswith(_EXPORT_ENDINGS)
 
 
 def _shown(address: str) -> str:
@@ -146,7 +162,7 @@ def check_export_path(path: Path) -> None:
     Raises:
         InputError: its name has another ending, or its folder does not exist.
     """
-    if not is_export(str(path)):
+    if not is_export(str(path)) or "s3:/" in str(path):
         raise InputError(f"{path} is no name for an export: let it end with .jsonl")
     if not path.parent.is_dir():
         raise InputError(f"the folder {path.parent} does not exist: create it first")

@@ -108,10 +108,10 @@ def test_a_key_serves_its_own_algorithms_alone():
 
 
 def test_a_key_that_cannot_serve_is_named_in_the_refusal():
-    with pytest.raises(InputError, match="a RSA-2048 key cannot serve ed25519"):
+    with pytest.raises(InputError, match="an RSA-2048 key cannot serve ed25519"):
         offline_rule(ALGORITHMS[AlgorithmId.ED25519], public_key(AlgorithmId.RSA_SHA256))
     p384 = ec.generate_private_key(ec.SECP384R1()).public_key()
-    with pytest.raises(InputError, match="a EC secp384r1 key cannot serve ecdsa"):
+    with pytest.raises(InputError, match="an EC secp384r1 key cannot serve ecdsa"):
         offline_rule(ALGORITHMS[AlgorithmId.ECDSA_P256_SHA256], p384)
 
 

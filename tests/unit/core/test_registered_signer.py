@@ -91,7 +91,7 @@ def test_signatures_count_where_status_and_range_allow_it(members, valid):
         (ED25519, {"status": "gone"}, "status 'gone'"),
         (ED25519, {"public_key": None}, "wants a public key and no secret"),
         (ED25519, {"secret": b"s"}, "wants a public key and no secret"),
-        (ED25519, {"public_key": public_key(RSA)}, "a RSA-2048 key cannot serve ed25519"),
+        (ED25519, {"public_key": public_key(RSA)}, "an RSA-2048 key cannot serve ed25519"),
         (ED25519, {"key_spec": "RSA_2048"}, "keySpec says 'RSA_2048', and the key is ECC_NIST_EDWARDS25519"),
         (HMAC, {"public_key": public_key(ED25519)}, "has no public key"),
         (HMAC, {"key_spec": "RSA_2048"}, "does not fit hmac-sha256"),

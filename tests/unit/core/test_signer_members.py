@@ -117,7 +117,7 @@ def test_a_fingerprint_that_is_right_is_taken_in_every_form(form):
         ({"alg": "hmac", "key": "x" * 32, "fingerprint": "00" * 32}, "fingerprint is not the SHA-256"),
         ({"publicKey": _pem(RSA), "key": _pem(EC)}, "two members hold different keys"),
         ({"publicKey": _pem(RSA), "public_key": _der(EC)}, r"\(RSA-2048, EC secp256r1\): keep one"),
-        ({"publicKey": _pem(RSA), "alg": "ed25519"}, "a RSA-2048 key cannot serve ed25519"),
+        ({"publicKey": _pem(RSA), "alg": "ed25519"}, "an RSA-2048 key cannot serve ed25519"),
         ({"publicKey": RAW, "alg": "rsa"}, "not a public key that can be read"),
         ({}, "no public key"),
         ({"alg": "rsa"}, "no public key"),

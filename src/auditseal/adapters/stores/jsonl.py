@@ -9,7 +9,7 @@ import os
 import tempfile
 from base64 import b64decode, b64encode
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 
 import orjson
 
@@ -30,62 +30,90 @@ _HASH_DIGITS: Final = 64
 _FIRST_BYTES: Final = 1 << 16
 
 
-class JsonlSource:
-    """The entries of a JSONL file (`auditseal.ports.Source`)."""
+class ExportFile(Protocol):
+    """Where the lines of an export are read, as often as is needed: a file, or an object in a store of objects."""
 
+    address: str
+
+    def open(self) -> IO[bytes]:
+        """Its bytes, from the first on.
+
+        Raises:
+            OSError, AuditSealError: it cannot be read.
+        """
+
+    def size(self) -> int:
+        """How many bytes it has."""
+
+
+class _LocalFile:
     def __init__(self, path: Path) -> None:
+        if not path.exists():
+            raise NotFoundError(f"there is no file {path}")
+        if not path.is_file():
+            raise InputError(f"{path} is not a file")
+        self._path = path
+        self.address = str(path)
+
+    def open(self) -> IO[bytes]:
+        return self._path.open("rb")
+
+    def size(self) -> int:
+        return self._path.stat().st_size
+
+
+class JsonlSource:
+    """The entries of an export (`auditseal.ports.Source`)."""
+
+    def __init__(self, file: Path | ExportFile) -> None:
         """Looks at the file.
 
         Raises:
             NotFoundError: there is none.
             InputError: it is not a file.
         """
-        self._path = path
-        if not path.exists():
-            raise NotFoundError(f"there is no file {path}")
-        if not path.is_file():
-            raise InputError(f"{path} is not a file")
+        self._file = _LocalFile(file) if isinstance(file, Path) else file
 
     @property
     def address(self) -> str:
-        """The path."""
-        return str(self._path)
+        """The path, or the object's address."""
+        return self._file.address
 
     def walk(self, streams: Sequence[str] | None = None) -> Iterator[StoredEntry]:
         """All entries in the order of the lines (`Source.walk`); a line that is none comes as a malformed entry."""
         try:
-            with self._path.open("rb") as file:
+            with self._file.open() as file:
                 for number, line in enumerate(_lines(file), 1):
                     if not line.strip() or line.startswith(PREFIX):
                         continue
-                    entry = parse_line(line, f"{self._path}:{number}")
+                    entry = parse_line(line, f"{self.address}:{number}")
                     if streams is None or entry.stream in streams or entry.malformed is not None:
                         yield entry
         except OSError as error:
-            raise StoreError(f"{self._path} cannot be read: {error.strerror}") from error
+            raise StoreError(f"{self.address} cannot be read: {error.strerror}") from error
 
     def checkpoints(self, streams: Sequence[str] | None = None) -> Iterator[StoredCheckpoint]:
         """All checkpoints by stream and size (`CheckpointSource.checkpoints`); one that cannot be read comes first."""
         found = []
         try:
-            with self._path.open("rb") as file:
+            with self._file.open() as file:
                 for number, line in enumerate(_lines(file), 1):
                     if line.startswith(PREFIX):
-                        checkpoint = parse_checkpoint_line(line, f"{self._path}:{number}")
+                        checkpoint = parse_checkpoint_line(line, f"{self.address}:{number}")
                         if streams is None or checkpoint.stream in streams or checkpoint.malformed is not None:
                             found.append(checkpoint)
         except OSError as error:
-            raise StoreError(f"{self._path} cannot be read: {error.strerror}") from error
+            raise StoreError(f"{self.address} cannot be read: {error.strerror}") from error
         return iter(sorted(found, key=lambda each: (each.stream, each.size)))
 
     def count(self, streams: Sequence[str] | None = None) -> int | None:
         """About how many lines there are, by the length of the first ones (`Source.count`)."""
         if streams is not None:
             return None
-        with self._path.open("rb") as file:
+        with self._file.open() as file:
             first = file.read(_FIRST_BYTES)
         lines = first.count(b"\n")
-        return round(self._path.stat().st_size / (len(first) / lines)) if lines else None
+        return round(self._file.size() / (len(first) / lines)) if lines else None
 
     def close(self) -> None:
         """Nothing stays open."""

@@ -15,7 +15,7 @@ from auditseal.adapters.registry_file import load_registry, update_registry
 from auditseal.adapters.stores.sqlite.store import SqliteStore
 from auditseal.cli.demo.agents import lives
 from auditseal.cli.demo.openssl import find_openssl, openssl_accepts
-from auditseal.cli.demo.tampering import TAMPERINGS, copy_and_tamper
+from auditseal.cli.demo.tampering import CUT_OFF, TAMPERINGS, copy_and_tamper
 from auditseal.config import Settings
 from auditseal.core.algorithm import ALGORITHMS, AlgorithmId
 from auditseal.core.key import parse_public_key
@@ -23,6 +23,7 @@ from auditseal.core.registry import RegisteredSigner
 from auditseal.core.report import Code, Report, Verdict
 from auditseal.core.validity import Bound
 from auditseal.wiring import signing
+from auditseal.wiring.evidence import Evidence
 from auditseal.wiring.logs import open_log
 from auditseal.wiring.verifying import Registry, verify
 
@@ -148,8 +149,18 @@ class Story:
             copy_and_tamper(self.log, copy, tampering, TAMPERED)
             report = verify(f"sqlite:///{copy}", registry, streams=[TAMPERED])
             yield _judge(tampering.what.format(stream=TAMPERED), report, tampering.codes, tampering.seq)
+        yield self._cut_off(copy, registry)
         copy.unlink(missing_ok=True)
         yield self._outlived_key(registry)
+
+    def _cut_off(self, copy: Path, registry: Registry) -> Caught:
+        """The end of the log taken away: the verifier remembers that it was there."""
+        memory = Evidence(state=self.folder / "state.json")
+        verify(self.address, registry, streams=[TAMPERED], evidence=memory)
+        copy.unlink(missing_ok=True)
+        copy_and_tamper(self.log, copy, CUT_OFF, TAMPERED)
+        report = verify(f"sqlite:///{copy}", registry, streams=[TAMPERED], evidence=memory)
+        return _judge(CUT_OFF.what.format(stream=TAMPERED), report, CUT_OFF.codes, CUT_OFF.seq)
 
     def _outlived_key(self, registry: Registry) -> Caught:
         """A key that goes on signing after its time: here its time is what is changed."""

@@ -220,3 +220,11 @@ TAMPERINGS: Final = (
         seq=None,
     ),
 )
+
+CUT_OFF: Final = Tampering(
+    what="the end of {stream} cut off after #89",
+    do=_statement(f"DELETE FROM entries {_AT} >= 90", f"DELETE FROM signatures {_AT} >= 90"),
+    codes=(Code.ROLLED_BACK,),
+    seq=90,
+)
+"""What no chain shows, since what is left is one: a verifier must remember, or an anchor tell, that there was more."""

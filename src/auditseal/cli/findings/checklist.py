@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from auditseal.access.checked import Item, Status
-from auditseal.cli.findings.ci import as_github, as_junit, as_sarif
 from auditseal.cli.findings.finding import FindingsReport, Level, NotChecked, PlacedFinding, RuleText
-from auditseal.cli.findings.plain import as_markdown
+from auditseal.cli.findings.output import renderers
 from auditseal.cli.options import Output, emit, json_text, paint
 
 _STYLES: Final = {Status.PASS: "green", Status.FAIL: "red", Status.NOT_CHECKED: "yellow"}
@@ -24,12 +23,9 @@ def emit_checklist(outputs: Sequence[Output], command: str, items: Sequence[Item
     emit(
         outputs,
         {
+            **renderers(lambda: report),
             "text": lambda: checklist_text(items),
             "json": lambda: json_text(checklist_members(report, items)),
-            "sarif": lambda: as_sarif(report),
-            "junit": lambda: as_junit(report),
-            "github": lambda: as_github(report),
-            "md": lambda: as_markdown(report),
         },
     )
     return int(report.exit)

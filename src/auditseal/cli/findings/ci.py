@@ -56,7 +56,7 @@ def _result(finding: PlacedFinding, rules: list[str]) -> dict[str, Any]:
         "ruleId": finding.rule.id,
         "ruleIndex": rules.index(finding.rule.id),
         "level": str(finding.level),
-        "message": {"text": f"{text}. {finding.fix}" if finding.fix else text},
+        "message": {"text": f"{text}. Fix: {finding.fix}" if finding.fix else text},
         "properties": {"severity": finding.severity},
     }
     if finding.source is not None:
@@ -115,7 +115,7 @@ def _annotation(finding: PlacedFinding, report: FindingsReport) -> str:
     title = f"{finding.rule.id} ({finding.severity})"
     place = [("file", finding.source), ("line", finding.line), ("col", finding.column), ("title", title)]
     subject = f"{finding.subject}: " if finding.subject else ""
-    fix = f". {finding.fix}" if finding.fix else ""
+    fix = f". Fix: {finding.fix}" if finding.fix else ""
     end = f" [exit {int(report.exit)}]" if finding.level is Level.ERROR else ""
     return _command(_COMMANDS[finding.level], place, f"{subject}{finding.message}{fix}{end}")
 

@@ -88,6 +88,7 @@ class FindingsReport:
         checked: how many of each kind, such as `policies`.
         findings: in the order in which they are shown.
         not_checked: what keeps the outcome from being good.
+        outcome: the exit code, where it does not follow from the findings' levels.
     """
 
     command: str
@@ -95,10 +96,13 @@ class FindingsReport:
     checked: Mapping[str, int]
     findings: Sequence[PlacedFinding]
     not_checked: Sequence[NotChecked] = field(default_factory=tuple)
+    outcome: Exit | None = None
 
     @property
     def exit(self) -> Exit:
         """Bad with an error; inconclusive if something, or everything, was not checked."""
+        if self.outcome is not None:
+            return self.outcome
         if any(finding.level is Level.ERROR for finding in self.findings):
             return Exit.BAD
         if self.not_checked or not any(self.checked.values()):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
@@ -28,5 +28,14 @@ def emit_findings(outputs: Sequence[Output], report: FindingsReport) -> int:
     Raises:
         StoreError: a file cannot be written.
     """
-    emit(outputs, {form: partial(render, report) for form, render in _RENDERERS.items()})
+    emit(outputs, renderers(lambda: report))
     return int(report.exit)
+
+
+def renderers(report: Callable[[], FindingsReport]) -> dict[str, Callable[[], str]]:
+    """By form, what renders a report; it is made only where one of its forms was asked for."""
+    return {form: partial(_render, render, report) for form, render in _RENDERERS.items()}
+
+
+def _render(render: Callable[[FindingsReport], str], report: Callable[[], FindingsReport]) -> str:
+    return render(report())

@@ -8,7 +8,16 @@ from auditseal.cli.findings.finding import FindingsReport, Level, PlacedFinding
 from auditseal.cli.options import json_text, paint
 
 _STYLES = {Level.ERROR: "red", Level.WARNING: "yellow", Level.NOTE: "dim"}
-_ONE = {"policies": "policy", "trails": "trail", "items": "item"}
+_ONE = {
+    "checks": "check",
+    "entries": "entry",
+    "files": "file",
+    "items": "item",
+    "policies": "policy",
+    "signatures": "signature",
+    "streams": "stream",
+    "trails": "trail",
+}
 
 
 def as_text(report: FindingsReport) -> str:

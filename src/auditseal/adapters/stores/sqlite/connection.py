@@ -102,7 +102,7 @@ _CAUSES: Final = {
     "SQLITE_PERM": ("cannot be opened: check the owner and mode of the file and its folder", False),
     "SQLITE_CORRUPT": ("is damaged: keep the file as it is and restore a copy", False),
     "SQLITE_NOTADB": ("is not a SQLite database", False),
-    "SQLITE_IOERR": ("cannot be read or written: the disk reports an error", False),
+    "SQLITE_IOERR": ("cannot be read or written: the disk reports an error, and may be full", False),
     "SQLITE_INTERRUPT": ("was interrupted", True),
 }
 
