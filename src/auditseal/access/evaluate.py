@@ -53,7 +53,7 @@ class Surroundings:
 
     Attributes:
         identity: those attached to the caller, its groups' among them.
-        key_policy: the resource's own.
+        key_policy: the resource's own; for a role that is taken on, its trust policy with `*` as Resource.
         boundaries: the caller's permissions boundary.
         scps: by level from the organisation's root down to the account; each level must allow.
         session: those given when the session began.
@@ -114,7 +114,7 @@ def evaluate(request: Request, given: Surroundings) -> Decision:
     if grant is not None:
         return Decision(result=Result.ALLOWED, path="grant", grant=grant)
     limits = _limits(given, boundary, session)
-    if not request.is_on_key:
+    if not request.has_own_policy:
         return _by_identity(identity, limits)
     if request.crosses_accounts:
         return _across(key, identity, limits)

@@ -112,7 +112,6 @@ def make_review(
     facts = checklist.facts
     policies: list[Policy] = [facts.key_policy.value] if facts.key_policy.value is not None else []
     policies += facts.role.value.policies if facts.role.value is not None else ()
-    signing = "kms:GenerateMac" if facts.key.value and facts.key.value.usage == "GENERATE_VERIFY_MAC" else "kms:Sign"
     unread = _not_read(facts)
     return Review(
         made_at=made_at,
@@ -122,7 +121,9 @@ def make_review(
         algorithm=checklist.algorithm,
         items=checklist.items(),
         findings=lint(checklist.documents(policies)).findings,
-        who={action: checklist.who(action) for action in (signing, *ASKED)},
+        who={
+            action: checklist.who(action, taking=action == checklist.signing) for action in (checklist.signing, *ASKED)
+        },
         documents=_documents(facts),
         proposed=_proposed(checklist, role_arn),
         signer_entry=signer_entry,

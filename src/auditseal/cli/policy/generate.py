@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from auditseal.cli.options import Output, emit
 from auditseal.cli.policy.files import need_extra
 from auditseal.errors import InputError
+
+if TYPE_CHECKING:
+    from auditseal.access.generate.roles import Role
 
 _FORMATS = ("json", "terraform", "cloudformation")
 _PROFILES = ("strict", "guidance")
@@ -28,6 +31,10 @@ def generate(
     region: Annotated[str | None, typer.Option("--region", help="The key's Region, to be checked.")] = None,
     cross_account: Annotated[str | None, typer.Option("--cross-account", help="The account of the role.")] = None,
     role_arn: Annotated[str | None, typer.Option("--role-arn", help="The role that will use the key.")] = None,
+    with_: Annotated[
+        list[str] | None,
+        typer.Option("--with", metavar="ROLE=ARN", help="Another for the key policy; may be repeated."),
+    ] = None,
     format_: Annotated[str, typer.Option("--format", help="json, terraform or cloudformation.")] = "json",
     profile: Annotated[str, typer.Option("--profile", help="strict, or guidance for its own example.")] = "strict",
     part: Annotated[str, typer.Option("--part", help="Of JSON: both, iam or key.")] = "both",
@@ -45,7 +52,18 @@ def generate(
         raise InputError("--key-arn is needed: the key that the policies are for (auditseal keys list), or --stack")
     else:
         text = _policies(
-            role, algorithm, format_, part, profile, key_arn, alias, account, region, cross_account, role_arn
+            role,
+            algorithm,
+            format_,
+            part,
+            profile,
+            key_arn,
+            alias,
+            account,
+            region,
+            cross_account,
+            role_arn,
+            with_ or [],
         )
     emit([Output(format="text", path=out)], {"text": lambda: text})
 
@@ -73,22 +91,19 @@ def _policies(
     region: str | None,
     cross_account: str | None,
     role_arn: str | None,
+    with_: list[str],
 ) -> str:
     from auditseal.access.generate.guidance import guidance_example
     from auditseal.access.generate.policies import generate as make
     from auditseal.access.generate.render import RENDERERS
-    from auditseal.access.generate.roles import Role
+    from auditseal.access.generate.roles import parse_role
     from auditseal.core.algorithm import parse_algorithm
 
     if profile == "guidance":
         made = guidance_example(key_arn)
     else:
-        try:
-            chosen = Role(role)
-        except ValueError:
-            raise InputError(f"--role {role[:20]} is not one of {', '.join(Role)}") from None
         made = make(
-            chosen,
+            parse_role(role),
             parse_algorithm(algorithm),
             key_arn=key_arn,
             alias=alias,
@@ -96,9 +111,20 @@ def _policies(
             region=region,
             cross_account=cross_account,
             role_arn=role_arn,
+            also=dict(_other(text) for text in with_),
         )
     if part == "both":
         return RENDERERS[format_](made)
     if format_ != "json":
         raise InputError("--part is for --format json: the other formats are files of their own")
     return json.dumps(made.iam_policy if part == "iam" else made.key_policy, indent=2) + "\n"
+
+
+def _other(text: str) -> tuple[Role, str]:
+    """Somebody else who uses the key."""
+    from auditseal.access.generate.roles import parse_role
+
+    role, equals, arn = text.partition("=")
+    if not equals or not arn:
+        raise InputError(f"--with {text[:60]} is not ROLE=ARN, such as exporter=arn:aws:iam::111122223333:role/NAME")
+    return parse_role(role), arn

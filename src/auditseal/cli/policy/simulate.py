@@ -166,5 +166,7 @@ def who_can_text(action: str, able: Sequence[Able], unread: Sequence[str]) -> st
         lines.append(f"{one.principal}\n    {one.path}{when}")
         lines += [f"    {by}" for by in one.by]
     lines += [f"not checked: {item}" for item in unread]
-    count = len(able)
-    return "\n".join([*lines, f"{count} may {action}" if count else f"nobody may {action}"])
+    direct = sum(one.is_direct for one in able)
+    said = [f"{direct} may {action}" if direct else f"nobody may {action}"]
+    said += [f"{len(able) - direct} more by taking on a role"] if len(able) > direct else []
+    return "\n".join([*lines, ", ".join(said)])
