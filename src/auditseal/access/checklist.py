@@ -65,14 +65,16 @@ class Checklist:
             yield not_checked("key-fits", "the key fits the algorithm", self.facts.key.why)
             return
         state = [] if key.state == "Enabled" else [f"it is {key.state}"]
-        yield held("key-state", "the key is enabled", state, f"{key.spec}, {key.usage}", "aws kms enable-key")
+        fix = f"aws kms enable-key --key-id {key.arn}"
+        yield held("key-state", "the key is enabled", state, f"{key.spec}, {key.usage}", fix)
         if self.algorithm is None:
             yield not_checked("key-fits", "the key fits the algorithm", "no algorithm was named: give --algorithm")
             return
         fits = key.spec in self.algorithm.kms_key_specs and key.usage == self.algorithm.kms_key_usage
         wanted = f"{self.algorithm.id} needs {' or '.join(self.algorithm.kms_key_specs)}"
         faults = [] if fits else [f"{key.spec} with {key.usage}: {wanted}"]
-        yield held("key-fits", "the key fits the algorithm", faults, str(self.algorithm.id), "configure the key's own")
+        fix = "set AUDIT_SIGNING_ALG to what the key can do, or make a key for it (auditseal keys create)"
+        yield held("key-fits", "the key fits the algorithm", faults, str(self.algorithm.id), fix)
 
     def _signer(self) -> Iterator[Item]:
         titles = {
@@ -194,7 +196,9 @@ class Checklist:
             signing = {name.removeprefix("kms:") for name in SIGNING}
             found = [f"{one.label} to {one.grantee}" for one in self.facts.grants.value if one.operations & signing]
             count = len(self.facts.grants.value)
-            yield held("grants", title, found, f"{count} grants" if count else "no grants", "aws kms revoke-grant")
+            key = self.facts.key.value.arn if self.facts.key.value else "KEY"
+            fix = f"aws kms revoke-grant --key-id {key} --grant-id ID (aws kms list-grants names them)"
+            yield held("grants", title, found, f"{count} grants" if count else "no grants", fix)
         title = "the key has no policy but its own"
         if self.facts.other_policies.value is None:
             yield not_checked("key-policies", title, self.facts.other_policies.why)
@@ -316,15 +320,17 @@ class _Asker:
         return found
 
     def other_ways(self) -> list[str]:
-        """Algorithms and message types, other than the configured ones, that the role may sign with."""
+        """Algorithms and message types of the key, other than the configured ones, that the role may sign with."""
         own = self._context()
+        offered = self._key.algorithms or sorted(MAC_ALGORITHMS if self._mac else SIGNING_ALGORITHMS)
         if self._mac:
-            ways = [{"kms:MacAlgorithm": algorithm} for algorithm in sorted(MAC_ALGORITHMS)]
+            ways = [{"kms:MacAlgorithm": algorithm} for algorithm in offered]
         else:
             ways = [
                 {"kms:SigningAlgorithm": algorithm, "kms:MessageType": kind}
-                for algorithm in sorted(SIGNING_ALGORITHMS)
+                for algorithm in offered
                 for kind in sorted(MESSAGE_TYPES)
+                if kind != "EXTERNAL_MU" or algorithm.startswith("ML_DSA")
             ]
         action = min(self.signing)
         found = [way for way in ways if way != own and self.decide(action, context=way).is_allowed]

@@ -118,7 +118,7 @@ def evaluate(request: Request, given: Surroundings) -> Decision:
         return _by_identity(identity, limits)
     if request.crosses_accounts:
         return _across(key, identity, limits)
-    return _within(request, key, identity, limits)
+    return _within(key, identity, limits)
 
 
 def _hits(request: Request, policies: Sequence[Policy]) -> list[Hit]:
@@ -181,7 +181,7 @@ def _by_identity(identity: Sequence[Hit], limits: list[str]) -> Decision:
     return _no(limits[0], *identity) if limits else _yes("identity policy", identity[0])
 
 
-def _within(request: Request, key: Sequence[Hit], identity: Sequence[Hit], limits: list[str]) -> Decision:
+def _within(key: Sequence[Hit], identity: Sequence[Hit], limits: list[str]) -> Decision:
     direct = [hit for hit in key if hit.reach.direct]
     by_role = [hit for hit in key if hit.reach.role]
     by_account = [hit for hit in key if hit.reach.account]
@@ -196,8 +196,7 @@ def _within(request: Request, key: Sequence[Hit], identity: Sequence[Hit], limit
     if identity:
         return _no("the key policy neither names the caller nor hands over to the account's IAM policies", *identity)
     if by_account:
-        who = "the root user" if request.principal.kind == "root" else "an identity policy"
-        return _no(f"the key policy hands over to the account, and {who} does not allow it", *by_account)
+        return _no("the key policy hands over to the account, and no identity policy allows it", *by_account)
     return _no("no statement allows it")
 
 

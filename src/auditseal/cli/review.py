@@ -43,10 +43,13 @@ def review(
     made = gather(loaded.settings, role_arn=role_arn, plan=plan, account=account, require_kms=required)
     paths = write_folder(made, out)
     code = Exit.BAD if made.failed else Exit.INCONCLUSIVE if made.not_read or made.not_checked else Exit.GOOD
-    able = next(iter(made.who.values()))
+    able = made.who[made.signing]
+    direct = [one.principal for one in able or () if one.is_direct]
+    takers = [one.principal for one in able or () if not one.is_direct]
     text = [
         f"{paths[0]}  for people, and {len(paths) - 1} files for programs beside it",
-        f"may sign: {', '.join(one.principal for one in able) or 'nobody' if able is not None else 'not known'}",
+        f"may sign: {'not known' if able is None else ', '.join(direct) or 'nobody'}",
+        *([f"may take on a role that may: {', '.join(dict.fromkeys(takers))}"] if takers else []),
         f"{len(made.failed)} checks failed, {len(made.not_checked)} not checked, {len(made.findings)} findings",
         *(f"could not be read: {line}" for line in made.not_read),
     ]

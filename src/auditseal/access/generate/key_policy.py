@@ -1,7 +1,7 @@
 """The whole policy of a signing key: its account's administrators, everybody who uses it, and the Denies.
 
-A key policy's statements are about the key that it is put on, so that one can be made before its key is: CreateKey takes
-it, and the key is never without it.
+A key policy's statements are about the key that it is put on, so that one can be made before its key is: CreateKey
+takes it, and the key is never without it.
 
 Source: KMS Developer Guide, "Key policies in AWS KMS"; API Reference, CreateKey.
 """

@@ -77,6 +77,7 @@ _ADMINISTERS: Final = (
     "kms:UntagResource",
     "kms:UpdateKeyDescription",
 )
+ACCOUNT_SID: Final = "AccountAdministrators"
 _DELETION_DAYS: Final = 30
 _SPARING: Final = {"BoolIfExists": {"kms:BypassPolicyLockoutSafetyCheck": "false"}}
 
@@ -256,7 +257,7 @@ def guard_statements(target: Target, signers: Sequence[str]) -> list[Statement]:
 def account_statement(target: Target) -> Statement:
     """The hand-over to the account's administrators, without which a key can be lost for good."""
     return {
-        "Sid": "AccountAdministrators",
+        "Sid": ACCOUNT_SID,
         "Effect": "Allow",
         "Principal": {"AWS": f"arn:{target.partition}:iam::{target.account}:root"},
         "Action": "kms:*",

@@ -25,7 +25,7 @@ def generate(
         str, typer.Option("--role", help="signer, verifier, exporter, ci, rotator, admin or witness.")
     ] = "signer",
     algorithm: Annotated[str, typer.Option("--algorithm", help="Such as ed25519 or rsa-sha256.")] = "",
-    key_arn: Annotated[str, typer.Option("--key-arn", help="The key's ARN; not needed for --stack.")] = "",
+    key_arn: Annotated[str, typer.Option("--key-arn", help="The key's ARN.")] = "",
     alias: Annotated[str | None, typer.Option("--alias", help="Requests must name the key by it.")] = None,
     account: Annotated[str | None, typer.Option("--account", help="The key's account, to be checked.")] = None,
     region: Annotated[str | None, typer.Option("--region", help="The key's Region, to be checked.")] = None,
@@ -48,8 +48,13 @@ def generate(
             raise InputError(f"--{name} {value[:20]} is not one of {', '.join(known)}")
     if stack:
         text = _stack(algorithm, alias, format_)
+    elif not key_arn and part == "key" and account is not None:
+        text = _new_key(role, algorithm, account, alias, role_arn, with_ or [])
     elif not key_arn:
-        raise InputError("--key-arn is needed: the key that the policies are for (auditseal keys list), or --stack")
+        raise InputError(
+            "--key-arn is needed: the key that the policies are for (auditseal keys list); --stack goes without it, "
+            "and so does --part key with --account, for a key not made yet"
+        )
     else:
         text = _policies(
             role,
@@ -77,6 +82,21 @@ def _stack(algorithm: str, alias: str | None, format_: str) -> str:
     if format_ == "terraform":
         return terraform_stack(chosen, alias)
     return cloudformation_stack(chosen, alias, as_json=format_ == "json")
+
+
+def _new_key(role: str, algorithm: str, account: str, alias: str | None, role_arn: str | None, with_: list[str]) -> str:
+    """The policy to make a key with, which has no ARN yet."""
+    from auditseal.access.generate.key_policy import key_policy
+    from auditseal.access.generate.roles import parse_role
+    from auditseal.core.algorithm import parse_algorithm
+
+    if role_arn is None:
+        raise InputError(f"--role-arn is needed: the {role} whom the key's policy is to name")
+    chosen = parse_algorithm(algorithm)
+    roles = {parse_role(role): role_arn, **dict(_other(text) for text in with_)}
+    partition = role_arn.split(":")[1] if role_arn.startswith("arn:") else "aws"
+    made = key_policy(roles, account=account, algorithm=chosen, alias=alias, partition=partition)
+    return json.dumps(made, indent=2) + "\n"
 
 
 def _policies(
