@@ -55,7 +55,7 @@ def test_the_commands_of_a_page_do_what_it_says(page: Path, tmp_path: Path, emul
 
 def test_what_the_emulator_lacks_is_accepted_by_the_strict_fake(tmp_path: Path, kms: FakeKms):
     (block,) = re.findall(r"^```sh\n(.*?)^```", GUIDANCE.read_text(), re.DOTALL | re.MULTILINE)
-    given = {**environment(tmp_path, "111122223333"), "AWS_ENDPOINT_URL_KMS": kms.url, "AWS_REGION": kms.region}
+    given = {**environment(tmp_path, "111122223333"), "AWS_ENDPOINT_URL_KMS": kms.url, "AWS_DEFAULT_REGION": kms.region}
     done = subprocess.run(shlex.split(block), env=given, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert '"KeySpec": "ML_DSA_65"' in done.stdout

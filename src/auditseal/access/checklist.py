@@ -126,7 +126,10 @@ class Checklist:
         signer = None if self.facts.role.value is None else self.facts.role.value.arn
         others = [one.principal for one in able if one.principal != signer]
         fix = "let the key policy deny Sign to all but the signer (auditseal policy generate --part key)"
-        if others:
+        if signer is None and not any(name.startswith(_ANYBODY) for name in others):
+            why = f"{self.facts.role.why}; {listed(others) or 'nobody'} may sign"
+            yield not_checked("who-signs", titles["who-signs"], why)
+        elif others:
             yield failed("who-signs", titles["who-signs"], listed(others), fix)
         elif not self.facts.others.known:
             yield not_checked("who-signs", titles["who-signs"], self.facts.others.why)

@@ -17,7 +17,7 @@ from enum import StrEnum
 from auditseal.access.condition import holds
 from auditseal.access.grant import Grant
 from auditseal.access.match import is_resolvable, matches_action, matches_resource
-from auditseal.access.policy import Policy, Statement
+from auditseal.access.policy import Kind, Policy, Statement
 from auditseal.access.request import Reach, Request, names_caller, reach_of
 
 
@@ -134,6 +134,8 @@ def _hits(request: Request, policies: Sequence[Policy]) -> list[Hit]:
 def _applies(request: Request, policy: Policy, statement: Statement) -> Reach | None:
     """How the statement means the caller; None if it does not apply to the request."""
     reach = _EVERY
+    if policy.kind is Kind.KEY and statement.principals is None and statement.not_principals is None:
+        return None  # KMS takes no such statement
     if statement.principals is not None:
         reach = reach_of(statement.principals, request)
         if not reach.any:

@@ -9,7 +9,7 @@ import typer
 
 from auditseal.cli.exits import Exit
 from auditseal.cli.options import OutputOption, SignersOption, emit, json_text, parse_outputs
-from auditseal.cli.policy.check import AccountOption, AlgorithmOption, KeyIdOption, RoleArnOption
+from auditseal.cli.policy.check import AccountOption, AlgorithmOption, KeyIdOption, RoleArnOption, check_role_arn
 
 
 def review(
@@ -27,15 +27,13 @@ def review(
 ) -> int:
     """Write the security review of a key: who can sign, by which path, what the rules found, what was not read."""
     outputs = parse_outputs(output, ("text", "json"))
-    from auditseal.access.arn import parse_principal
     from auditseal.access.review import Plan
     from auditseal.cli.policy.files import need_extra
     from auditseal.config import load_settings
     from auditseal.wiring.review import gather, write_folder
 
     need_extra()
-    if role_arn is not None:
-        parse_principal(role_arn)
+    check_role_arn(role_arn)
     plan = Plan(rotate_days=rotate_days, retain_days=retain_days)
     flags = {"kms_key_id": key_id, "algorithm": algorithm, "signer_id": signer_id, "signers": signers}
     loaded = load_settings(flags)

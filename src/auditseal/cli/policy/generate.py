@@ -46,6 +46,11 @@ def generate(
     for name, value, known in (("format", format_, _FORMATS), ("profile", profile, _PROFILES), ("part", part, _PARTS)):
         if value not in known:
             raise InputError(f"--{name} {value[:20]} is not one of {', '.join(known)}")
+    if out is not None and (out.is_dir() or not out.parent.is_dir()):
+        raise InputError(f"--out {out} cannot be written: it is a folder, or its folder does not exist")
+    given = [("--key-arn", key_arn), ("--role-arn", role_arn), ("--cross-account", cross_account), ("--with", with_)]
+    if stack and (unused := next((name for name, value in given if value), None)):
+        raise InputError(f"{unused} has no place in a --stack: it makes the key and the roles itself")
     if stack:
         text = _stack(algorithm, alias, format_)
     elif not key_arn and part == "key" and account is not None:
