@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from emulator import Emulator
 
 from auditseal.access.checked import Reading
@@ -83,3 +84,31 @@ def test_every_command_of_auditseal_that_the_guidance_names_exists(capsys: pytes
     for command in sorted(set(re.findall(r"`auditseal ((?:[a-z][a-z-]* ?)+)", GUIDANCE.read_text()))):
         assert run([*command.split(), "--help"]) == 0, command
     capsys.readouterr()
+
+
+def test_the_github_workflow_passes_where_all_is_well_and_fails_on_a_local_key(
+    tmp_path: Path, emulator: Emulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    workflow = yaml.safe_load((ROOT / "docs" / "examples" / "github-signing-guard.yml").read_text())
+    account = "111122223399"
+    for name, value in {**emulator.environment(), "AWS_ACCESS_KEY_ID": account, **workflow["env"]}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "deploy").mkdir()
+    (tmp_path / "deploy" / "env.yaml").write_text("env:\n  REQUIRE_KMS: 'true'\n")
+    role = f"arn:aws:iam::{account}:role/agent-manager"
+    key = f"arn:aws:kms:eu-central-1:{account}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    make = ["policy", "generate", "--algorithm", "ed25519", "--key-arn", key, "--role-arn", role]
+    assert run([*make, "--part", "key", "--out", "policies/key-policy.json"]) == 0
+    assert run([*make, "--part", "iam", "--out", "policies/signer.json"]) == 0
+    create = ["keys", "create", "--algorithm", "ed25519", "--alias", "alias/audit", "--signer-id", "audit-2026"]
+    assert run([*create, "--signers", "signers.json"]) == 0
+    steps = [step["run"] for step in workflow["jobs"]["guard"]["steps"] if "run" in step]
+    lint, guard = [shlex.split(step)[1:] for step in steps if step.startswith("auditseal ")]
+    assert (run(lint), run(guard)) == (0, 0)
+    assert '"version": "2.1.0"' in (tmp_path / "lint.sarif").read_text()
+    capsys.readouterr()
+    (tmp_path / "deploy" / "env.yaml").write_text("env:\n  AUDIT_SIGNING_PRIVATE_KEY: x\n")
+    assert run(guard) == 1
+    assert capsys.readouterr().out.startswith("::error file=deploy/env.yaml,line=2,")

@@ -17,7 +17,7 @@ from auditseal.access.condition import NULL, Quantifier, parse_operator
 from auditseal.access.evaluate import Decision, Surroundings, evaluate
 from auditseal.access.grant import Grant
 from auditseal.access.match import matches_action
-from auditseal.access.policy import Condition, Item, Kind, Policy, Statement
+from auditseal.access.policy import VERSIONS, Condition, Effect, Item, Kind, Policy, Statement
 from auditseal.access.request import make_request
 from auditseal.errors import InputError
 
@@ -171,10 +171,20 @@ def _candidates(
             caller = parse_principal(arn)
         except InputError:
             continue
-        if caller.kind != "root":
+        if caller.account != names.account and caller.kind != "root":
+            shown = f"{names.shown(arn)}, if its own account allows it"
+            yield _Candidate(arn=arn, shown=shown, identity=(_elsewhere(caller.account),))
+        elif caller.kind != "root":
             yield _Candidate(arn=arn, shown=names.shown(arn))
         elif caller.account == names.account:
             yield _Candidate(arn=arn, shown=f"{names.shown(arn)} (the root user)")
+
+
+def _elsewhere(account: str) -> Policy:
+    """What another account's IAM policies may say, which nobody here has read: everything."""
+    anything = (Item("*"),)
+    allow = Statement(index=0, effect=Effect.ALLOW, sid="not read", actions=anything, resources=anything)
+    return Policy(statements=(allow,), version=VERSIONS[0], name=f"the IAM policies of account {account}")
 
 
 def _try(candidate: _Candidate, action: str, key: str, given: Surroundings) -> Able | None:

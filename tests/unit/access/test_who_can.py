@@ -174,3 +174,13 @@ def test_a_trust_that_is_denied_names_nobody():
     assert takers(trust(AGENT, trusting({"AWS": "444455556666"}), trusting("*") | {"Effect": "Deny"})) == {
         "any principal of account 444455556666 that its own IAM policies allow": f"takes on {AGENT} (sts:AssumeRole)",
     }
+
+
+def test_a_role_of_another_account_is_named_though_its_own_policies_are_not_here():
+    partner = "arn:aws:iam::444455556666:role/auditor"
+    (found,) = who_can("kms:Sign", KEY, [key_policy(statement(Principal={"AWS": partner}))])
+    assert found.principal == f"{partner}, if its own account allows it"
+    assert (found.arn, found.path) == (partner, "key policy and identity policy of the caller's account")
+    assert found.by[1] == "the IAM policies of account 444455556666: not read"
+    silent = policy(statement(action="s3:*"), owner=partner)
+    assert who_can("kms:Sign", KEY, [key_policy(statement(Principal={"AWS": partner})), silent]) == []
