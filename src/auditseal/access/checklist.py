@@ -151,8 +151,8 @@ class Checklist:
         yield self._takers([one.arn for one in changing])
 
     def _takers(self, changing: Sequence[str]) -> Item:
-        """Who may take on the signer's role: nobody outside, and nobody who may change the key."""
-        id_, title = "who-assumes", "who may take on the signer's role is known, and no administrator"
+        """Who may take on a role that signs: nobody outside, and nobody who may change the key."""
+        id_, title = "who-assumes", "who may take on a role that signs is known, and no administrator"
         role, others = self.facts.role, self.facts.others
         if role.value is None or role.value.trust is None or not others.known:
             return not_checked(id_, title, role.why or others.why or "the role's trust policy was not read")

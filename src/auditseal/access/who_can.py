@@ -113,12 +113,12 @@ class _Asked:
     def able(self, action: str, resource: str, own: Policy, grants: Sequence[Grant] = ()) -> list[Able]:
         """Everybody who may take an action on a resource that has a policy of its own."""
         names = self.names.about(resource)
-        found = list(_services(action, own))
+        found, decides = list(_services(action, own)), names.policy(own)
         for candidate in _candidates(names, own, self.identity, grants):
             owner = candidate.identity[0].owner if candidate.identity else None
             given = Surroundings(
                 identity=[names.policy(policy) for policy in candidate.identity],
-                key_policy=names.policy(own),
+                key_policy=decides,
                 boundaries=self.boundaries.get(owner or candidate.arn, ()),
                 scps=self.scps,
                 grants=grants,
