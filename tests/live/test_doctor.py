@@ -159,7 +159,7 @@ def test_contradicting_settings_are_one_line(monkeypatch: pytest.MonkeyPatch, ca
     monkeypatch.setenv("AUDIT_SIGNING_PRIVATE_KEY", "secret-text")
     assert run(["doctor"]) == 1
     out = capsys.readouterr().out
-    assert "settings  FAIL  the settings are consistent: " in out
+    assert "settings  FAIL         the settings are consistent: " in out
     assert "secret-text" not in out
 
 

@@ -17,6 +17,7 @@ from auditseal.core.algorithm import ALGORITHMS, AlgorithmId
 from support.iam import Cloud, document
 
 ROW = ALGORITHMS[AlgorithmId.ED25519]
+TAKEN_BY = {"Effect": "Allow", "Action": "sts:AssumeRole"}
 WIDE = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 
 
@@ -136,7 +137,19 @@ PLANTED = {
     "a key policy without Denies and a powerful role": (
         _key_policy(lambda statements: [one for one in statements if one["Effect"] == "Allow"]),
         lambda cloud, _: cloud.role("powerful", document(WIDE)),
-        {"who-signs"},
+        {"who-signs", "who-assumes"},
+    ),
+    "a role that anybody may take on": (
+        lambda cloud, made: cloud.iam.update_assume_role_policy(
+            RoleName=role_name(made), PolicyDocument=document(TAKEN_BY | {"Principal": {"AWS": "*"}})
+        ),
+        None,
+        {"who-assumes"},
+    ),
+    "an administrator who may take on the role": (
+        lambda cloud, _: cloud.role("powerful", document(WIDE)),
+        None,
+        {"who-assumes"},
     ),
     "everybody in the key policy": (
         _key_policy(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 from uuid import uuid4
@@ -53,7 +54,7 @@ class _Checker(HTMLParser):
         self.text = ""
 
     def handle_starttag(self, tag: str, attrs: object) -> None:
-        if tag not in {"meta", "br"}:
+        if tag not in {"meta", "br", "wbr"}:
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
@@ -108,7 +109,9 @@ def test_the_page_and_the_folder_answer_the_reviewers_questions(
     }
     assert json.loads((tmp_path / "folder" / "key-policy.json").read_text()) == made.key_policy
     who = json.loads((tmp_path / "folder" / "who-can.json").read_text())
-    assert [one["principal"] for one in who["kms:Sign"]] == [made.principal]
+    signer, taker = who["kms:Sign"]
+    assert signer["principal"] == made.principal
+    assert taker["path"] == f"takes on {made.principal} (sts:AssumeRole)"
 
 
 def test_the_proposed_entry_verifies_what_the_key_signs(
@@ -124,6 +127,26 @@ def test_the_proposed_entry_verifies_what_the_key_signs(
 def test_the_folders_own_policies_lint_clean(made: Generated, capsys: pytest.CaptureFixture[str]):
     review(made, "--out", "folder")
     assert run(["policy", "lint", "folder/key-policy.json", "folder/role-inline-own.json"]) == 0
+
+
+def test_every_finding_leads_to_its_reason_and_to_the_changed_text(
+    made: Generated, cloud: Cloud, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    wide = {"Effect": "Allow", "Action": ["kms:Sign", "kms:CreateGrant"], "Resource": "*"}
+    logs = {"Sid": "Logs", "Effect": "Allow", "Action": "logs:PutLogEvents", "Resource": "*"}
+    name = made.principal.rpartition("/")[2]
+    cloud.iam.put_role_policy(RoleName=name, PolicyName="more", PolicyDocument=document(wide, logs))
+    assert review(made, "--out", "folder") == 1
+    source = (tmp_path / "folder" / "review.html").read_text()
+    targets = set(re.findall(r'id="([^"]+)"', source))
+    links = set(re.findall(r'href="#([^"]+)"', source))
+    assert links <= targets
+    assert {"rule-wildcard-key", "rule-signer-administers", "policy-role-inline-more-json"} <= links
+    assert re.search(r"<del>-[^<]*kms:CreateGrant[^<]*</del>", source)
+    capsys.readouterr()
+    changed = json.loads((tmp_path / "folder" / "changed-role-inline-more.json").read_text())
+    assert changed["Statement"] == [*made.iam_policy["Statement"], logs]
+    assert run(["policy", "lint", "folder/key-policy.json", "folder/changed-role-inline-more.json"]) == 0
 
 
 def test_findings_and_failures_are_on_the_page(

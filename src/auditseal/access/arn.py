@@ -113,6 +113,22 @@ def parse_key_arn(text: str, *, region: str | None = None, account: str | None =
     return arn
 
 
+def check_key_id(text: str) -> str:
+    """What names a key to KMS, if it is that: a key id, an alias, or the ARN of one of them.
+
+    Raises:
+        InputError: anything else, or a template's words were left in.
+    """
+    if text.startswith("arn:"):
+        arn = _complete(text, "the key")
+        if arn.service == "kms" and arn.resource.startswith("alias/"):
+            return text
+        parse_key_arn(text)
+    elif not _KEY_ID.fullmatch(text) and not _ALIAS.fullmatch(text):
+        raise InputError(f"{text[:120]!r} names no KMS key: a key id, alias/NAME, or the ARN of one of them does")
+    return text
+
+
 def _check_agrees(what: str, wanted: str | None, found: str, text: str) -> None:
     if wanted is not None and wanted != found:
         raise InputError(f"the {what} is given as {wanted[:40]}, and {text[:120]} is in {found}: make them agree")

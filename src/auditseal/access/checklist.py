@@ -33,6 +33,7 @@ from auditseal.access.who_can import Able, who_can
 from auditseal.core.algorithm import Algorithm
 
 _ALSO: Final = frozenset({"kms:GetPublicKey", "kms:DescribeKey"})
+_ANYBODY: Final = ("everybody", "any principal of")
 _ELSEWHERE: Final = "00000000-0000-4000-8000-000000000000"
 _GENERATE: Final = "auditseal policy generate --role signer --algorithm {} --key-arn {}"
 
@@ -64,14 +65,16 @@ class Checklist:
             yield not_checked("key-fits", "the key fits the algorithm", self.facts.key.why)
             return
         state = [] if key.state == "Enabled" else [f"it is {key.state}"]
-        yield held("key-state", "the key is enabled", state, f"{key.spec}, {key.usage}", "aws kms enable-key")
+        fix = f"aws kms enable-key --key-id {key.arn}"
+        yield held("key-state", "the key is enabled", state, f"{key.spec}, {key.usage}", fix)
         if self.algorithm is None:
             yield not_checked("key-fits", "the key fits the algorithm", "no algorithm was named: give --algorithm")
             return
         fits = key.spec in self.algorithm.kms_key_specs and key.usage == self.algorithm.kms_key_usage
         wanted = f"{self.algorithm.id} needs {' or '.join(self.algorithm.kms_key_specs)}"
         faults = [] if fits else [f"{key.spec} with {key.usage}: {wanted}"]
-        yield held("key-fits", "the key fits the algorithm", faults, str(self.algorithm.id), "configure the key's own")
+        fix = "set AUDIT_SIGNING_ALG to what the key can do, or make a key for it (auditseal keys create)"
+        yield held("key-fits", "the key fits the algorithm", faults, str(self.algorithm.id), fix)
 
     def _signer(self) -> Iterator[Item]:
         titles = {
@@ -114,22 +117,26 @@ class Checklist:
 
     def _who(self) -> Iterator[Item]:
         titles = {"who-signs": "nobody but the signer may sign", "who-changes": "who changes the key is known and few"}
-        able, why = self.who("kms:GenerateMac" if self._is_mac else "kms:Sign"), self.facts.key_policy.why
+        able, why = self.who(self.signing), self.facts.key_policy.why
         if able is None:
             yield not_checked("who-signs", titles["who-signs"], why)
             yield not_checked("who-changes", titles["who-changes"], why)
+            yield self._takers([])
             return
         signer = None if self.facts.role.value is None else self.facts.role.value.arn
         others = [one.principal for one in able if one.principal != signer]
         fix = "let the key policy deny Sign to all but the signer (auditseal policy generate --part key)"
-        if others:
+        if signer is None and not any(name.startswith(_ANYBODY) for name in others):
+            why = f"{self.facts.role.why}; {listed(others) or 'nobody'} may sign"
+            yield not_checked("who-signs", titles["who-signs"], why)
+        elif others:
             yield failed("who-signs", titles["who-signs"], listed(others), fix)
         elif not self.facts.others.known:
             yield not_checked("who-signs", titles["who-signs"], self.facts.others.why)
         else:
             yield passed("who-signs", titles["who-signs"], signer or "nobody")
         changing = self.who("kms:PutKeyPolicy") or []
-        open_to = [one.principal for one in changing if one.principal.startswith(("everybody", "any principal of"))]
+        open_to = [one.principal for one in changing if one.principal.startswith(_ANYBODY)]
         open_to += [one.principal for one in changing if signer is not None and one.principal == signer]
         if not changing:
             yield failed(
@@ -141,24 +148,48 @@ class Checklist:
             yield not_checked("who-changes", titles["who-changes"], self.facts.others.why)
         else:
             yield passed("who-changes", titles["who-changes"], listed(one.principal for one in changing))
+        yield self._takers([one.arn for one in changing])
+
+    def _takers(self, changing: Sequence[str]) -> Item:
+        """Who may take on a role that signs: nobody outside, and nobody who may change the key."""
+        id_, title = "who-assumes", "who may take on a role that signs is known, and no administrator"
+        role, others = self.facts.role, self.facts.others
+        if role.value is None or role.value.trust is None or not others.known:
+            return not_checked(id_, title, role.why or others.why or "the role's trust policy was not read")
+        takers = [one for one in self.who(self.signing, taking=True) or () if not one.is_direct]
+        open_to = [one.principal for one in takers if one.principal.startswith(_ANYBODY)]
+        both = [one.principal for one in takers if one.arn in changing and not one.arn.endswith(":root")]
+        faults = [f"it trusts {listed(open_to)}"] if open_to else []
+        faults += [f"{listed(both)} may also change the key"] if both else []
+        good = listed({one.principal for one in takers}) or "nobody"
+        return held(id_, title, faults, good, "name the one principal that signs in the role's trust policy")
 
     @property
-    def _is_mac(self) -> bool:
+    def signing(self) -> str:
+        """The action that makes a signature with the key."""
         if self.algorithm is not None:
-            return self.algorithm.is_mac
-        return self.facts.key.value is not None and self.facts.key.value.usage == "GENERATE_VERIFY_MAC"
+            mac = self.algorithm.is_mac
+        else:
+            mac = self.facts.key.value is not None and self.facts.key.value.usage == "GENERATE_VERIFY_MAC"
+        return "kms:GenerateMac" if mac else "kms:Sign"
 
-    def who(self, action: str) -> list[Able] | None:
-        """Everybody who may take an action, as far as policies were read; None without the key policy."""
+    def who(self, action: str, *, taking: bool = False) -> list[Able] | None:
+        """Everybody who may take an action, as far as policies were read; None without the key policy.
+
+        Args:
+            action: such as `kms:Sign`.
+            taking: whether to name those too who may take on a role that may.
+        """
         key, policy = self.facts.key.value, self.facts.key_policy.value
         if policy is None or key is None:
             return None
         identities = [*(self.facts.others.value or ()), *([self.facts.role.value] if self.facts.role.value else [])]
         policies = [policy, *(one for identity in identities for one in identity.policies)]
+        policies += [one.trust for one in identities if taking and one.trust is not None]
         boundaries = {identity.arn: identity.boundary for identity in identities if identity.boundary}
         grants = self.facts.grants.value or ()
         found = who_can(action, key.arn, policies, grants=grants, boundaries=boundaries)
-        return list({one.principal: one for one in found}.values())
+        return list({(one.principal, one.is_direct): one for one in found}.values())
 
     def _grants(self) -> Iterator[Item]:
         title = "no grant lets anybody sign"
@@ -168,7 +199,9 @@ class Checklist:
             signing = {name.removeprefix("kms:") for name in SIGNING}
             found = [f"{one.label} to {one.grantee}" for one in self.facts.grants.value if one.operations & signing]
             count = len(self.facts.grants.value)
-            yield held("grants", title, found, f"{count} grants" if count else "no grants", "aws kms revoke-grant")
+            key = self.facts.key.value.arn if self.facts.key.value else "KEY"
+            fix = f"aws kms revoke-grant --key-id {key} --grant-id ID (aws kms list-grants names them)"
+            yield held("grants", title, found, f"{count} grants" if count else "no grants", fix)
         title = "the key has no policy but its own"
         if self.facts.other_policies.value is None:
             yield not_checked("key-policies", title, self.facts.other_policies.why)
@@ -290,15 +323,17 @@ class _Asker:
         return found
 
     def other_ways(self) -> list[str]:
-        """Algorithms and message types, other than the configured ones, that the role may sign with."""
+        """Algorithms and message types of the key, other than the configured ones, that the role may sign with."""
         own = self._context()
+        offered = self._key.algorithms or sorted(MAC_ALGORITHMS if self._mac else SIGNING_ALGORITHMS)
         if self._mac:
-            ways = [{"kms:MacAlgorithm": algorithm} for algorithm in sorted(MAC_ALGORITHMS)]
+            ways = [{"kms:MacAlgorithm": algorithm} for algorithm in offered]
         else:
             ways = [
                 {"kms:SigningAlgorithm": algorithm, "kms:MessageType": kind}
-                for algorithm in sorted(SIGNING_ALGORITHMS)
+                for algorithm in offered
                 for kind in sorted(MESSAGE_TYPES)
+                if kind != "EXTERNAL_MU" or algorithm.startswith("ML_DSA")
             ]
         action = min(self.signing)
         found = [way for way in ways if way != own and self.decide(action, context=way).is_allowed]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
 from typing import Final
 
@@ -35,6 +36,12 @@ class Concrete:
         self._roles: dict[str, str] = {}
         self._shown: dict[str, str] = {}
 
+    def about(self, resource: str) -> Concrete:
+        """The same names, where another resource than the key is asked about."""
+        other = copy(self)
+        other.key = resource
+        return other
+
     def policy(self, policy: Policy) -> Policy:
         """A policy without references."""
         return replace(policy, statements=tuple(map(self._statement, policy.statements)))
@@ -53,7 +60,7 @@ class Concrete:
         if plain not in self._roles:
             name = text if _ROLE_NAME.fullmatch(text) else f"reference-{len(self._roles)}"
             self._roles[plain] = f"arn:aws:iam::{self.account}:role/{name}"
-            self._shown[self._roles[plain]] = text if OPEN not in text else f"{plain} (made at deployment)"
+            self._shown[self._roles[plain]] = text if OPEN not in text else f"{plain} (known at deployment)"
         return self._roles[plain]
 
     def shown(self, arn: str) -> str:

@@ -6,6 +6,7 @@ Source: AWS KMS pricing; KMS Developer Guide, "Request quotas"; `docs/kms-guidan
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Final
 
 from auditseal.core.algorithm import Algorithm
@@ -101,7 +102,7 @@ def estimate(
     """
     if mode not in MODES:
         raise InputError(f"--mode {mode[:20]} is neither event nor checkpoint")
-    if not rate > 0 or every < 1 or not every_s > 0 or not peak >= 1:
+    if not 0 < rate < inf or every < 1 or not 0 < every_s < inf or not 1 <= peak < inf:
         raise InputError("rate, interval and peak must be positive, and the peak at least 1")
     # A checkpoint is due after so many events or so much time, whichever comes first.
     calls = rate if mode == "event" else max(rate / every, min(rate, 1 / every_s))

@@ -17,7 +17,7 @@ from enum import StrEnum
 from auditseal.access.condition import holds
 from auditseal.access.grant import Grant
 from auditseal.access.match import is_resolvable, matches_action, matches_resource
-from auditseal.access.policy import Policy, Statement
+from auditseal.access.policy import Kind, Policy, Statement
 from auditseal.access.request import Reach, Request, names_caller, reach_of
 
 
@@ -53,7 +53,7 @@ class Surroundings:
 
     Attributes:
         identity: those attached to the caller, its groups' among them.
-        key_policy: the resource's own.
+        key_policy: the resource's own; for a role that is taken on, its trust policy with `*` as Resource.
         boundaries: the caller's permissions boundary.
         scps: by level from the organisation's root down to the account; each level must allow.
         session: those given when the session began.
@@ -114,11 +114,11 @@ def evaluate(request: Request, given: Surroundings) -> Decision:
     if grant is not None:
         return Decision(result=Result.ALLOWED, path="grant", grant=grant)
     limits = _limits(given, boundary, session)
-    if not request.is_on_key:
+    if not request.has_own_policy:
         return _by_identity(identity, limits)
     if request.crosses_accounts:
         return _across(key, identity, limits)
-    return _within(request, key, identity, limits)
+    return _within(key, identity, limits)
 
 
 def _hits(request: Request, policies: Sequence[Policy]) -> list[Hit]:
@@ -134,6 +134,8 @@ def _hits(request: Request, policies: Sequence[Policy]) -> list[Hit]:
 def _applies(request: Request, policy: Policy, statement: Statement) -> Reach | None:
     """How the statement means the caller; None if it does not apply to the request."""
     reach = _EVERY
+    if policy.kind is Kind.KEY and statement.principals is None and statement.not_principals is None:
+        return None  # KMS takes no such statement
     if statement.principals is not None:
         reach = reach_of(statement.principals, request)
         if not reach.any:
@@ -181,7 +183,7 @@ def _by_identity(identity: Sequence[Hit], limits: list[str]) -> Decision:
     return _no(limits[0], *identity) if limits else _yes("identity policy", identity[0])
 
 
-def _within(request: Request, key: Sequence[Hit], identity: Sequence[Hit], limits: list[str]) -> Decision:
+def _within(key: Sequence[Hit], identity: Sequence[Hit], limits: list[str]) -> Decision:
     direct = [hit for hit in key if hit.reach.direct]
     by_role = [hit for hit in key if hit.reach.role]
     by_account = [hit for hit in key if hit.reach.account]
@@ -196,8 +198,7 @@ def _within(request: Request, key: Sequence[Hit], identity: Sequence[Hit], limit
     if identity:
         return _no("the key policy neither names the caller nor hands over to the account's IAM policies", *identity)
     if by_account:
-        who = "the root user" if request.principal.kind == "root" else "an identity policy"
-        return _no(f"the key policy hands over to the account, and {who} does not allow it", *by_account)
+        return _no("the key policy hands over to the account, and no identity policy allows it", *by_account)
     return _no("no statement allows it")
 
 

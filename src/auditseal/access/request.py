@@ -54,6 +54,13 @@ class Request:
         return arn is not None and arn.service == "kms" and arn.resource.startswith("key/")
 
     @property
+    def has_own_policy(self) -> bool:
+        """Whether the resource's own policy decides too: a key's, or a role's trust policy when it is taken on."""
+        arn = split_arn(self.resource)
+        is_role = arn is not None and arn.service == "iam" and arn.resource.startswith("role/")
+        return self.is_on_key or (is_role and self.action.lower().startswith("sts:assumerole"))
+
+    @property
     def variables(self) -> dict[str, str]:
         """What policy variables stand for: keys with one value."""
         return {

@@ -1,52 +1,20 @@
-"""The review as one HTML page that prints well: no script, nothing from elsewhere, no meaning by colour alone."""
+"""The review as one HTML page that prints well: the answers first, then what they rest on."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from html import escape
-from typing import Any, Final
+from typing import Final
 
 from auditseal.access.checked import Item, Status
-from auditseal.access.review import Review
+from auditseal.access.html import anchor, code, link, table
+from auditseal.access.review import ASKED, CHANGES_WHO_SIGNS, Review, file_of
+from auditseal.access.review_policies import entry_part, policies_part
+from auditseal.access.review_style import STYLE
 from auditseal.access.rules.rule import Finding
 from auditseal.access.who_can import Able
 
-_STYLE: Final = """
-:root { --ink: #1a1d21; --faint: #5b636d; --line: #d5dae0; --ground: #f5f7f9; --good: #17693a; --bad: #a3161e;
-        --open: #7a5200; }
-* { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 60rem; padding: 2.5rem 1.5rem 4rem; color: var(--ink); background: #fff;
-       font: 15px/1.5 system-ui, "Segoe UI", "DejaVu Sans", sans-serif; }
-header { border-bottom: 3px solid var(--ink); margin-bottom: 1.5rem; padding-bottom: 1rem; }
-h1 { font-size: 1.7rem; margin: 0 0 .3rem; }
-h2 { font-size: 1.2rem; margin: 2.2rem 0 .6rem; border-bottom: 1px solid var(--line); padding-bottom: .25rem; }
-h3 { font-size: 1rem; margin: 1.2rem 0 .3rem; }
-p, ul { margin: .4rem 0; }
-.faint { color: var(--faint); }
-.sum { display: grid; grid-template-columns: repeat(4, 1fr); gap: .75rem; margin: 1.2rem 0; }
-.sum div { background: var(--ground); border: 1px solid var(--line); border-radius: 4px; padding: .6rem .8rem; }
-.sum b { display: block; font-size: 1.5rem; line-height: 1.2; }
-table { border-collapse: collapse; width: 100%; margin: .5rem 0 1rem; table-layout: fixed; }
-th, td { text-align: left; vertical-align: top; padding: .4rem .55rem; border-bottom: 1px solid var(--line);
-         overflow-wrap: anywhere; }
-th { background: var(--ground); font-weight: 600; }
-code, pre { font: 12.5px/1.45 ui-monospace, "DejaVu Sans Mono", Menlo, monospace; }
-code { overflow-wrap: anywhere; }
-pre { background: var(--ground); border: 1px solid var(--line); border-radius: 4px; padding: .7rem .9rem;
-      white-space: pre-wrap; overflow-wrap: anywhere; margin: .3rem 0 1rem; }
-.word { font-weight: 700; white-space: nowrap; }
-.pass { color: var(--good); } .fail, .high { color: var(--bad); } .open, .medium { color: var(--open); }
-.missing { border-left: 4px solid var(--open); background: #fff8e8; padding: .6rem .9rem; margin: 1rem 0; }
-.narrow { width: 8.5rem; } .mid { width: 15rem; }
-@page { size: A4; margin: 16mm 14mm 18mm; }
-@media print {
-  body { max-width: none; padding: 0; font-size: 10pt; }
-  h2, h3 { break-after: avoid; } tr, .sum div, .missing { break-inside: avoid; }
-  .narrow { width: 6.5rem; } .mid { width: 11rem; }
-  thead { display: table-header-group; } pre, code { font-size: 8.5pt; } a { color: inherit; text-decoration: none; }
-}
-"""
+_UNKNOWN: Final = "<p>Not known: the key policy could not be read.</p>"
 _WORDS: Final = {Status.PASS: "pass", Status.FAIL: "fail", Status.NOT_CHECKED: "open"}
 
 
@@ -57,102 +25,88 @@ def review_page(review: Review) -> str:
     body = [
         _head(review, name),
         _missing(review),
-        _section("The key", _key(review)),
-        _section("Who can, and by which path", _who(review)),
-        _section("Checklist", _checklist(review.items)),
-        _section("What the rules found", _findings(review.findings)),
-        _section("Policies in force", _documents(review)),
-        _section("Policies as they should be", _proposed(review)),
-        _section("Proposed entry for signers.json", _entry(review)),
-        _section("Rotation and retention", _plan(review)),
-        _section("What made each part", _commands(review)),
+        _section("who", f"Who can sign ({review.signing}), and by which path", _who_signs(review)),
+        _section("changes", "Who can change that", _who_changes(review)),
+        _section("key", "The key", _key(review)),
+        _section("checklist", "Checklist", _checklist(review.items)),
+        _section("findings", "What the rules found", _findings(review)),
+        _section("policies", "Policies in force, and what to change", policies_part(review)),
+        _section("entry", "Proposed entry for signers.json", entry_part(review)),
+        _section("plan", "Rotation and retention", _plan(review)),
+        _section("rules", "Why these rules", _rules(review.findings)),
+        _section("commands", "What made each part", _commands(review)),
     ]
     title = f"Signing key review: {escape(name)}"
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{title}</title>\n'
-        f'<meta name="viewport" content="width=device-width">\n<style>{_STYLE}</style>\n</head>\n<body>\n'
-        + "\n".join(body)
-        + "\n</body>\n</html>\n"
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<style>{STYLE}</style>\n</head>\n<body>\n" + "\n".join(part for part in body if part) + "\n</body>\n</html>\n"
     )
 
 
 def _head(review: Review, name: str) -> str:
-    able = next(iter(review.who.values()))
+    able = review.who[review.signing]
+    direct = None if able is None else sum(one.is_direct for one in able)
+    others = 0 if able is None else len(able) - (direct or 0)
     cells = [
-        (str(len(able)) if able is not None else "?", "may sign"),
-        (str(len(review.failed)), f"of {len(review.items)} checks failed"),
-        (str(len(review.not_checked)), "not checked"),
-        (str(len(review.findings)), "findings of the rules"),
+        ("who", "?" if direct is None else str(direct), "may sign"),
+        ("who", "?" if direct is None else str(others), "more by taking on a role"),
+        ("checklist", str(len(review.failed)), f"of {len(review.items)} checks failed"),
+        ("checklist", str(len(review.not_checked)), "not checked"),
+        ("findings", str(len(review.findings)), "findings of the rules"),
     ]
-    boxes = "".join(f"<div><b>{escape(number)}</b>{escape(what)}</div>" for number, what in cells)
+    boxes = "".join(f'<a href="#{to}"><b>{escape(number)}</b>{escape(what)}</a>' for to, number, what in cells)
     return (
-        f"<header><h1>Signing key review</h1><p><code>{escape(name)}</code></p>"
+        f"<header><h1>Signing key review</h1><p>{code(name)}</p>"
         f'<p class="faint">Made {escape(review.made_at)} with the permissions of {escape(review.made_by)}. '
-        f"It holds no secret.</p></header>\n"
+        f"It holds no secret.</p></header>\n{_verdict(review)}\n"
         f'<div class="sum">{boxes}</div>'
     )
+
+
+def _verdict(review: Review) -> str:
+    if review.failed:
+        kind, word = "fail", "not as it should be"
+        said = f"{_count(len(review.failed), 'check')} of the checklist failed. What to change stands below, as text."
+    elif review.not_checked or review.not_read:
+        kind, word = "open", "inconclusive"
+        said = "nothing that was checked failed, and not everything could be checked."
+    else:
+        kind, word, said = "pass", "as it should be", "every check of the checklist holds."
+    return f'<p class="verdict {kind}"><b>{word}</b>: {escape(said)}</p>'
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _missing(review: Review) -> str:
     if not review.not_read:
         return '<p class="faint">Everything that was asked for could be read.</p>'
     lines = "".join(f"<li>{escape(line)}</li>" for line in review.not_read)
-    return f'<div class="missing"><b>Could not be read</b><ul>{lines}</ul></div>'
+    return (
+        f'<div class="missing"><b>Could not be read</b>, and so nothing below speaks of it<ul>{lines}</ul>'
+        "What depends on it is marked as not checked, and never counts as a pass.</div>"
+    )
 
 
-def _section(title: str, content: str) -> str:
-    return f"<section><h2>{escape(title)}</h2>\n{content}</section>"
+def _section(id_: str, title: str, content: str) -> str:
+    return f'<section id="{id_}"><h2>{escape(title)}</h2>\n{content}</section>' if content else ""
 
 
-def _table(heads: Sequence[tuple[str, str]], rows: Iterable[Sequence[str]]) -> str:
-    """A table; heads are (class, text), cells are HTML already."""
-    head = "".join(f'<th class="{kind}">{escape(text)}</th>' for kind, text in heads)
-    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+def _who_signs(review: Review) -> str:
+    able = review.who[review.signing]
+    if able is None:
+        return _UNKNOWN
+    rows = [(code(one.principal), escape(_path(one)), "<br>".join(map(code, one.by))) for one in able]
+    listed = table([("", "principal"), ("wide", "path"), ("wide", "by")], rows) if rows else "<p>Nobody may.</p>"
+    return listed + _unread_others(review)
 
 
-def _code(text: str) -> str:
-    return f"<code>{escape(text)}</code>"
-
-
-def _json(value: Any) -> str:
-    return f"<pre>{escape(json.dumps(value, indent=2))}</pre>"
-
-
-def _key(review: Review) -> str:
-    key, facts = review.facts.key.value, review.facts
-    if key is None:
-        return f"<p>{escape(facts.key.why or '')}</p>"
-    grants = "not read" if facts.grants.value is None else ", ".join(one.label for one in facts.grants.value) or "none"
-    rows = [
-        ("ARN", _code(key.arn)),
-        ("named as", _code(review.key_id)),
-        ("spec, usage", escape(f"{key.spec}, {key.usage}")),
-        ("state", escape(key.state)),
-        ("made", escape(key.created or "not told")),
-        ("offers", escape(", ".join(key.algorithms))),
-        ("signs with", escape(review.algorithm.id if review.algorithm else "not named")),
-        ("aliases", escape(", ".join(facts.aliases.value or ()) or facts.aliases.why or "none")),
-        ("grants", escape(grants)),
-        ("signer's role", _code(facts.role.value.arn) if facts.role.value else escape(facts.role.why or "")),
-    ]
-    return _table([("mid", "what"), ("", "value")], rows)
-
-
-def _who(review: Review) -> str:
-    parts = []
-    for action, able in review.who.items():
-        parts.append(f"<h3>{escape(action)}</h3>")
-        if able is None:
-            parts.append("<p>Not known: the key policy could not be read.</p>")
-        elif not able:
-            parts.append("<p>Nobody.</p>")
-        else:
-            rows = [(_code(one.principal), escape(_path(one)), "<br>".join(map(_code, one.by))) for one in able]
-            parts.append(_table([("", "principal"), ("mid", "path"), ("", "by")], rows))
-    if not review.facts.others.known:
-        parts.append("<p>Other roles and users of the account were not read: there may be more.</p>")
-    return "\n".join(parts)
+def _unread_others(review: Review) -> str:
+    if review.facts.others.known:
+        return ""
+    return "<p>Other roles and users of the account were not read: there may be more.</p>"
 
 
 def _path(able: Able) -> str:
@@ -160,70 +114,96 @@ def _path(able: Able) -> str:
     return f"{able.path}, if {when}" if when else able.path
 
 
+def _who_changes(review: Review) -> str:
+    """Everybody who may change something, once, with all that they may change."""
+    if review.who[CHANGES_WHO_SIGNS] is None:
+        return _UNKNOWN
+    may: dict[str, list[str]] = {}
+    by: dict[str, set[tuple[str, tuple[str, ...]]]] = {}
+    for action in ASKED:
+        for one in review.who[action] or ():
+            may.setdefault(one.principal, []).append(action)
+            by.setdefault(one.principal, set()).add((_path(one), one.by))
+    rows = [
+        (
+            code(principal),
+            "<br>".join(map(code, actions)),
+            "<br>".join(f"{escape(path)}: {', '.join(map(code, labels))}" for path, labels in sorted(by[principal])),
+        )
+        for principal, actions in may.items()
+    ]
+    asked = ", ".join(map(code, ASKED))
+    asked_for = f'<p class="faint">Asked for: {asked}.</p>'
+    listed = (
+        table([("", "principal"), ("mid", "may"), ("wide", "path, and by")], rows) if rows else "<p>Nobody may.</p>"
+    )
+    return listed + asked_for + _unread_others(review)
+
+
+def _key(review: Review) -> str:
+    key, facts = review.facts.key.value, review.facts
+    if key is None:
+        return f"<p>{escape(facts.key.why or '')}</p>"
+    grants = facts.grants.value
+    listed = [f"{one.label}: {', '.join(sorted(one.operations))} to {one.grantee}" for one in grants or ()]
+    rows = [
+        ("ARN", code(key.arn)),
+        ("named as", code(review.key_id)),
+        ("spec, usage", escape(f"{key.spec}, {key.usage}")),
+        ("state", escape(key.state)),
+        ("made", escape(key.created or "not told")),
+        ("signs until", escape(review.plan.ends(key.created) or "not told")),
+        ("signs with", escape(review.algorithm.id if review.algorithm else "not named")),
+        ("could also sign with", escape(", ".join(review.other_algorithms) or "nothing else")),
+        ("aliases", escape(", ".join(facts.aliases.value or ()) or facts.aliases.why or "none")),
+        ("grants", escape(facts.grants.why or "") if grants is None else "<br>".join(map(escape, listed)) or "none"),
+        ("signer's role", code(facts.role.value.arn) if facts.role.value else escape(facts.role.why or "")),
+    ]
+    return table([("mid", "what"), ("", "value")], rows)
+
+
 def _checklist(items: Sequence[Item]) -> str:
     rows = []
     for item in items:
-        fix = f"<br>Fix: {escape(item.fix)}" if item.fix and item.status is Status.FAIL else ""
+        fix = f'<span class="fix">Fix: {code(item.fix)}</span>' if item.fix and item.status is Status.FAIL else ""
         word = f'<span class="word {_WORDS[item.status]}">{escape(item.status)}</span>'
         rows.append((word, escape(item.title), escape(item.detail) + fix))
-    return _table([("narrow", "outcome"), ("mid", "what"), ("", "found")], rows)
+    return table([("narrow", "outcome"), ("mid", "what"), ("", "found")], rows)
 
 
-def _findings(findings: Sequence[Finding]) -> str:
-    if not findings:
-        return "<p>Nothing.</p>"
-    rows = [
-        (
-            f'<span class="word {finding.severity}">{finding.severity}</span><br>{escape(finding.rule.id)}',
-            escape(f"{finding.policy} {finding.statement or ''}".strip()),
+def _findings(review: Review) -> str:
+    if not review.findings:
+        return "<p>Nothing, in the key policy and the policies of the signer's role.</p>"
+    changed = {change.policy for change in review.changes}
+    rows = []
+    for finding in review.findings:
+        text = link(anchor("policy", file_of(finding.policy)), "changed text") if finding.policy in changed else ""
+        rows.append(
             (
-                f"{escape(finding.message)}.<br>{escape(finding.rule.why)}<br>Fix: {escape(finding.rule.fix)} "
-                f'<span class="faint">({escape(finding.rule.page)})</span>'
-            ),
+                f'<span class="word {finding.severity}">{finding.severity}</span>',
+                escape(f"{finding.policy}: {finding.statement or 'the whole'}"),
+                f"{escape(finding.message)}.<br>{link(anchor('rule', finding.rule.id), finding.rule.id)}: "
+                f"{escape(finding.rule.title)}" + (f"; {text}" if text else ""),
+            )
         )
-        for finding in findings
+    return table([("narrow", "severity"), ("mid", "where"), ("", "what, why, and the change")], rows)
+
+
+def _rules(findings: Sequence[Finding]) -> str:
+    """Each rule that found something, once: where the findings' links lead."""
+    rules = {finding.rule.id: finding.rule for finding in findings}
+    parts = [
+        f'<h3 id="{anchor("rule", rule.id)}">{escape(rule.id)}: {escape(rule.title)}</h3>'
+        f"<p>{escape(rule.why)}</p><p>Fix: {escape(rule.fix)} "
+        f'<span class="faint">More, with examples: {escape(rule.page)}.</span></p>'
+        for rule in rules.values()
     ]
-    return _table([("narrow", "severity, rule"), ("mid", "where"), ("", "what, why, fix")], rows)
-
-
-def _documents(review: Review) -> str:
-    if not review.documents:
-        return "<p>None could be read.</p>"
-    return "\n".join(f"<h3>{escape(name)}</h3>\n{_json(value)}" for name, value in review.documents.items())
-
-
-def _proposed(review: Review) -> str:
-    if review.proposed is None:
-        return "<p>Not made: the key, its algorithm and the signer's role are needed for it.</p>"
-    notes = "".join(f"<li>{escape(comment)}</li>" for comment in review.proposed.comments)
-    return (
-        f"<ul>{notes}</ul>\n<h3>IAM policy of the role</h3>\n{_json(review.proposed.iam_policy)}\n"
-        f"<h3>Key policy</h3>\n{_json(review.proposed.key_policy)}"
-    )
-
-
-def _entry(review: Review) -> str:
-    if review.signer_entry is None:
-        return "<p>Not made: the public key could not be read, or the key has none.</p>"
-    return _json({"signers": [review.signer_entry]})
+    return "\n".join(parts)
 
 
 def _plan(review: Review) -> str:
-    plan = review.plan
-    steps = (
-        f"Every {plan.rotate_days} days, or at once when a key may have been misused, a new key is made. Asymmetric "
-        "and HMAC keys in KMS never rotate by themselves.\n"
-        "The new public key is added to signers.json and reaches every verifier before the new key signs.\n"
-        "The signer is pointed at the new key (AUDIT_SIGNING_KMS_KEY_ID), and the guard is run.\n"
-        "The old entry stays in signers.json, retired from its last entry on: without it nobody could verify the older "
-        "part of the log.\n"
-        "The old key is disabled once nothing waits for its signature. An HMAC key stays enabled: otherwise its MACs "
-        "could not be checked.\n"
-        f"Logs and signers.json are kept for {plan.retain_days} days. A key is deleted after that at the earliest, "
-        "with a waiting time of 30 days, and only once its public key was exported."
-    ).split("\n")
-    return "<ol>" + "".join(f"<li>{escape(step)}</li>" for step in steps) + "</ol>"
+    return "<ol>" + "".join(f"<li>{escape(step)}</li>" for step in review.plan.steps) + "</ol>"
 
 
 def _commands(review: Review) -> str:
-    return _table([("mid", "part"), ("", "command")], [(escape(part), _code(text)) for part, text in review.commands])
+    return table([("mid", "part"), ("", "command")], [(escape(part), code(text)) for part, text in review.commands])

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache
 from typing import Final
 
 from auditseal.access.match import matches_action
+from auditseal.errors import InputError
 
 SIGN_ACTIONS: Final = frozenset({"kms:Sign"})
 MAC_ACTIONS: Final = frozenset({"kms:GenerateMac"})
@@ -159,6 +161,17 @@ def actions() -> dict[str, Action]:
 def names() -> tuple[str, ...]:
     """The names of all KMS actions."""
     return tuple(sorted(action.name for action in actions().values()))
+
+
+def check_action(text: str) -> None:
+    """Whether a KMS action exists; one of another service is taken to exist.
+
+    Raises:
+        InputError: it does not.
+    """
+    if text.lower().startswith("kms:") and text.lower() not in actions():
+        near = get_close_matches(text, names(), n=1)
+        raise InputError(f"there is no action {text[:60]}" + (f": did you mean {near[0]}?" if near else ""))
 
 
 @cache

@@ -8,7 +8,7 @@ never fewer.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 from auditseal.access.arn import parse_principal
@@ -17,11 +17,13 @@ from auditseal.access.condition import NULL, Quantifier, parse_operator
 from auditseal.access.evaluate import Decision, Surroundings, evaluate
 from auditseal.access.grant import Grant
 from auditseal.access.match import matches_action
-from auditseal.access.policy import Kind, Policy, Statement
+from auditseal.access.policy import VERSIONS, Condition, Effect, Item, Kind, Policy, Statement
 from auditseal.access.request import make_request
 from auditseal.errors import InputError
 
 MAX_FORMS = 256
+_TAKING = ("sts:AssumeRole", "sts:AssumeRoleWithWebIdentity", "sts:AssumeRoleWithSAML")
+_TAKES_ON = "takes on "
 TEMPLATE_KEY = "arn:aws:kms:us-east-1:000000000000:key/00000000-0000-4000-8000-000000000000"
 """Stands for the key of a template, which has no ARN yet."""
 
@@ -32,15 +34,22 @@ class Able:
 
     Attributes:
         principal: an ARN, an account's principals, a service, or everybody.
-        path: how, such as `key policy`.
+        path: how, such as `key policy`, or by taking on a role that may.
         by: the statements or the grant that allow it.
         when: what the request must say; by condition key.
+        arn: the one principal that is meant; empty for a service, an account or everybody.
     """
 
     principal: str
     path: str
     by: tuple[str, ...]
     when: Mapping[str, str]
+    arn: str = ""
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether it may do so itself, without taking on a role first."""
+        return not self.path.startswith(_TAKES_ON)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +75,8 @@ def who_can(
     Args:
         action: such as `kms:Sign`.
         key: the key's ARN.
-        policies: the key policy and identity policies; the owner of each of these is who has it.
+        policies: the key policy and identity policies, whose owner is who has them; and the trust policies of roles,
+            so that those who may take on a role that may are named too.
         grants: those on the key.
         scps: service control policies by level.
         boundaries: by owner, its permissions boundary.
@@ -78,23 +88,65 @@ def who_can(
     own = [policy for policy in policies if policy.kind is Kind.KEY]
     if len(own) != 1:
         raise InputError(f"{len(own)} key policies are given: who can use a key is decided by its one key policy")
-    key_policy = names.policy(own[0])
-    identity = [policy for policy in policies if policy.kind is Kind.IDENTITY]
-    found = list(_services(action, own[0]))
-    for candidate in _candidates(names, own[0], identity, grants):
-        owner = candidate.identity[0].owner if candidate.identity else None
-        given = Surroundings(
-            identity=[names.policy(policy) for policy in candidate.identity],
-            key_policy=key_policy,
-            boundaries=(boundaries or {}).get(owner or candidate.arn, ()),
-            scps=scps,
-            grants=grants,
-        )
-        able = _try(candidate, action, key, given)
-        if able is not None:
-            found.append(able)
-    found += _accounts(action, own[0], names)
-    return found
+    asked = _Asked(
+        names=names,
+        identity=[policy for policy in policies if policy.kind is Kind.IDENTITY],
+        scps=scps,
+        boundaries=boundaries or {},
+    )
+    found = asked.able(action, key, own[0], grants)
+    trusts = {
+        names.principal(policy.owner): policy for policy in policies if policy.kind is Kind.TRUST and policy.owner
+    }
+    return [*found, *_takers(asked, trusts, [one.arn for one in found])]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What stays the same whichever resource is asked about."""
+
+    names: Concrete
+    identity: Sequence[Policy]
+    scps: Sequence[Sequence[Policy]]
+    boundaries: Mapping[str, Sequence[Policy]]
+
+    def able(self, action: str, resource: str, own: Policy, grants: Sequence[Grant] = ()) -> list[Able]:
+        """Everybody who may take an action on a resource that has a policy of its own."""
+        names = self.names.about(resource)
+        found, decides = list(_services(action, own)), names.policy(own)
+        for candidate in _candidates(names, own, self.identity, grants):
+            owner = candidate.identity[0].owner if candidate.identity else None
+            given = Surroundings(
+                identity=[names.policy(policy) for policy in candidate.identity],
+                key_policy=decides,
+                boundaries=self.boundaries.get(owner or candidate.arn, ()),
+                scps=self.scps,
+                grants=grants,
+            )
+            able = _try(candidate, action, resource, given)
+            if able is not None:
+                found.append(able)
+        return [*found, *_accounts(action, own, names)]
+
+
+def _takers(asked: _Asked, trusts: Mapping[str, Policy], roles: Sequence[str]) -> Iterator[Able]:
+    """Who may take on one of the roles, or a role that may do so in turn, as far as their trust policies are known."""
+    waiting = list(roles)
+    seen = set(waiting)
+    while waiting:
+        role = waiting.pop(0)
+        trust = trusts.get(role)
+        if trust is None:
+            continue
+        # A trust policy has no Resource: it is about its role.
+        about_itself = tuple(replace(statement, resources=(Item("*"),)) for statement in trust.statements)
+        for action in _TAKING:
+            for one in asked.able(action, role, replace(trust, statements=about_itself)):
+                if one.arn != role:
+                    yield replace(one, path=f"{_TAKES_ON}{asked.names.shown(role)} ({action})")
+                if one.arn and one.arn not in seen:
+                    seen.add(one.arn)
+                    waiting.append(one.arn)
 
 
 def _candidates(
@@ -119,10 +171,20 @@ def _candidates(
             caller = parse_principal(arn)
         except InputError:
             continue
-        if caller.kind != "root":
+        if caller.account != names.account and caller.kind != "root":
+            shown = f"{names.shown(arn)}, if its own account allows it"
+            yield _Candidate(arn=arn, shown=shown, identity=(_elsewhere(caller.account),))
+        elif caller.kind != "root":
             yield _Candidate(arn=arn, shown=names.shown(arn))
         elif caller.account == names.account:
             yield _Candidate(arn=arn, shown=f"{names.shown(arn)} (the root user)")
+
+
+def _elsewhere(account: str) -> Policy:
+    """What another account's IAM policies may say, which nobody here has read: everything."""
+    anything = (Item("*"),)
+    allow = Statement(index=0, effect=Effect.ALLOW, sid="not read", actions=anything, resources=anything)
+    return Policy(statements=(allow,), version=VERSIONS[0], name=f"the IAM policies of account {account}")
 
 
 def _try(candidate: _Candidate, action: str, key: str, given: Surroundings) -> Able | None:
@@ -132,7 +194,7 @@ def _try(candidate: _Candidate, action: str, key: str, given: Surroundings) -> A
         if decision.is_allowed:
             needed = _needed(decision)
             when = {name: _text(value) for name, value in form.items() if name.lower() in needed}
-            return Able(principal=candidate.shown, path=decision.path, by=_by(decision), when=when)
+            return Able(principal=candidate.shown, path=decision.path, by=_by(decision), when=when, arn=candidate.arn)
     return None
 
 
@@ -210,10 +272,15 @@ def _accounts(action: str, key_policy: Policy, names: Concrete) -> Iterator[Able
 
 
 def _named(shown: str, key_policy: Policy, statement: Statement) -> Able:
-    when = {condition.key: str(condition) for condition in statement.conditions}
+    when = {condition.key: _asked_for(condition) for condition in statement.conditions}
     return Able(
         principal=shown,
         path="key policy",
         by=(key_policy.label_of(statement),),
         when=when,
     )
+
+
+def _asked_for(condition: Condition) -> str:
+    values = ", ".join(value.text for value in condition.values)
+    return values if condition.operator in {"StringEquals", "ArnEquals"} else f"{values} ({condition.operator})"

@@ -9,7 +9,7 @@ import typer
 
 from auditseal.cli.exits import Exit
 from auditseal.cli.options import OutputOption, SignersOption, emit, json_text, parse_outputs
-from auditseal.cli.policy.check import AccountOption, AlgorithmOption, KeyIdOption, RoleArnOption
+from auditseal.cli.policy.check import AccountOption, AlgorithmOption, KeyIdOption, RoleArnOption, check_role_arn
 
 
 def review(
@@ -27,15 +27,13 @@ def review(
 ) -> int:
     """Write the security review of a key: who can sign, by which path, what the rules found, what was not read."""
     outputs = parse_outputs(output, ("text", "json"))
-    from auditseal.access.arn import parse_principal
     from auditseal.access.review import Plan
     from auditseal.cli.policy.files import need_extra
     from auditseal.config import load_settings
     from auditseal.wiring.review import gather, write_folder
 
     need_extra()
-    if role_arn is not None:
-        parse_principal(role_arn)
+    check_role_arn(role_arn)
     plan = Plan(rotate_days=rotate_days, retain_days=retain_days)
     flags = {"kms_key_id": key_id, "algorithm": algorithm, "signer_id": signer_id, "signers": signers}
     loaded = load_settings(flags)
@@ -43,10 +41,13 @@ def review(
     made = gather(loaded.settings, role_arn=role_arn, plan=plan, account=account, require_kms=required)
     paths = write_folder(made, out)
     code = Exit.BAD if made.failed else Exit.INCONCLUSIVE if made.not_read or made.not_checked else Exit.GOOD
-    able = next(iter(made.who.values()))
+    able = made.who[made.signing]
+    direct = [one.principal for one in able or () if one.is_direct]
+    takers = [one.principal for one in able or () if not one.is_direct]
     text = [
         f"{paths[0]}  for people, and {len(paths) - 1} files for programs beside it",
-        f"may sign: {', '.join(one.principal for one in able) or 'nobody' if able is not None else 'not known'}",
+        f"may sign: {'not known' if able is None else ', '.join(direct) or 'nobody'}",
+        *([f"may take on a role that may: {', '.join(dict.fromkeys(takers))}"] if takers else []),
         f"{len(made.failed)} checks failed, {len(made.not_checked)} not checked, {len(made.findings)} findings",
         *(f"could not be read: {line}" for line in made.not_read),
     ]

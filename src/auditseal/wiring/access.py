@@ -7,6 +7,7 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from auditseal.access.arn import check_key_id
 from auditseal.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
@@ -24,8 +25,9 @@ def open_reader(key_id: str) -> Iterator[AwsReader]:
 
     Raises:
         ConfigError: the AWS library is not installed, or AWS's configuration cannot be read.
-        InputError: the key's ARN is of another Region than AWS_REGION.
+        InputError: it names no key, or its ARN is of another Region than AWS_REGION.
     """
+    check_key_id(key_id)
     try:
         from auditseal.adapters.aws_access.calls import AwsCalls
         from auditseal.adapters.aws_access.reader import AwsReader

@@ -104,9 +104,83 @@ Resources:
 """
     found = names(who_can("kms:Sign", KEY, load_documents([("t.yaml", text.encode())]).policies))
     assert "agent-manager" in found
-    assert "Exporter (made at deployment)" in found
+    assert "Exporter (known at deployment)" in found
 
 
 def test_without_a_key_policy_nothing_is_said():
     with pytest.raises(InputError, match="0 key policies"):
         who_can("kms:Sign", KEY, [policy(statement(), owner=AGENT)])
+
+
+def trust(owner: str, *statements: dict[str, Any]) -> Policy:
+    return policy(*(one | {"Action": "sts:AssumeRole"} for one in statements), kind=Kind.TRUST, owner=owner)
+
+
+def trusting(principal: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
+
+
+def takers(*policies: Policy) -> dict[str, str]:
+    signs = policy(statement(), owner=AGENT)
+    found = who_can("kms:Sign", KEY, [key_policy(ROOT | {"Principal": {"AWS": AGENT}}), signs, *policies])
+    assert names(one for one in found if one.is_direct) == {AGENT: "key policy"}
+    return names(one for one in found if not one.is_direct)
+
+
+def test_who_may_take_on_the_role_is_named_and_so_on_up_the_chain():
+    batch, alice = "arn:aws:iam::111122223333:role/batch", "arn:aws:iam::111122223333:user/alice"
+    assert takers(trust(AGENT, trusting({"AWS": batch})), trust(batch, trusting({"AWS": alice}))) == {
+        batch: f"takes on {AGENT} (sts:AssumeRole)",
+        alice: f"takes on {batch} (sts:AssumeRole)",
+    }
+
+
+def test_a_trust_in_the_account_leaves_it_to_identity_policies():
+    alice, bob = "arn:aws:iam::111122223333:user/alice", "arn:aws:iam::111122223333:user/bob"
+    found = takers(
+        trust(AGENT, trusting({"AWS": "arn:aws:iam::111122223333:root"})),
+        policy(statement(action="sts:AssumeRole", resource=AGENT), owner=alice),
+        policy(statement(action="sts:AssumeRole", resource=f"{AGENT}-2"), owner=bob),
+    )
+    assert set(found) == {alice, "arn:aws:iam::111122223333:root (the root user)"}
+
+
+def test_services_federations_accounts_and_everybody_are_named_as_takers():
+    oidc = "arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com"
+    federated = policy(
+        trusting({"Federated": oidc})
+        | {"Action": "sts:AssumeRoleWithWebIdentity", "Condition": {"StringEquals": {"aud": "sts"}}},
+        trusting({"Service": "ec2.amazonaws.com"}),
+        trusting({"AWS": "444455556666"}),
+        trusting("*"),
+        kind=Kind.TRUST,
+        owner=AGENT,
+    )
+    assert takers(federated) == {
+        f"{oidc} (Federated)": f"takes on {AGENT} (sts:AssumeRoleWithWebIdentity)",
+        "ec2.amazonaws.com (Service)": f"takes on {AGENT} (sts:AssumeRole)",
+        "any principal of account 444455556666 that its own IAM policies allow": f"takes on {AGENT} (sts:AssumeRole)",
+        "everybody, of any account": f"takes on {AGENT} (sts:AssumeRole)",
+    }
+
+
+def test_roles_that_trust_each_other_end():
+    other = "arn:aws:iam::111122223333:role/other"
+    found = takers(trust(AGENT, trusting({"AWS": other})), trust(other, trusting({"AWS": AGENT})))
+    assert other in found
+
+
+def test_a_trust_that_is_denied_names_nobody():
+    assert takers(trust(AGENT, trusting({"AWS": "444455556666"}), trusting("*") | {"Effect": "Deny"})) == {
+        "any principal of account 444455556666 that its own IAM policies allow": f"takes on {AGENT} (sts:AssumeRole)",
+    }
+
+
+def test_a_role_of_another_account_is_named_though_its_own_policies_are_not_here():
+    partner = "arn:aws:iam::444455556666:role/auditor"
+    (found,) = who_can("kms:Sign", KEY, [key_policy(statement(Principal={"AWS": partner}))])
+    assert found.principal == f"{partner}, if its own account allows it"
+    assert (found.arn, found.path) == (partner, "key policy and identity policy of the caller's account")
+    assert found.by[1] == "the IAM policies of account 444455556666: not read"
+    silent = policy(statement(action="s3:*"), owner=partner)
+    assert who_can("kms:Sign", KEY, [key_policy(statement(Principal={"AWS": partner})), silent]) == []

@@ -88,7 +88,7 @@ def test_a_file_without_policies_is_no_success(tmp_path: Path, capsys: pytest.Ca
         (["generate", "--algorithm", "ed448", "--key-arn", KEY], "unknown signature algorithm 'ed448'"),
         (
             ["generate", "--role", "king", "--algorithm", "ed25519", "--key-arn", KEY],
-            "--role king is not one of signer",
+            "'king' is no role: use signer",
         ),
         (["generate", "--algorithm", "ed25519", "--key-arn", KEY, "--format", "pulumi"], "--format pulumi"),
         (["generate", "--algorithm", "ed25519", "--key-arn", KEY, "--region", "us-east-1"], "the Region is given as"),
@@ -100,7 +100,7 @@ def test_a_file_without_policies_is_no_success(tmp_path: Path, capsys: pytest.Ca
         (["simulate", "--action", "kms:Sign", "--principal", SESSION, "--resource", KEY], "0 key policies"),
         (["simulate", "--action", "kms:Sign", "--principal", SESSION, "--context", "x"], "is not KEY=VALUE"),
         (["simulate", "--action", "kms:Sign", "--principal", SESSION, "--expect", "maybe"], "--expect maybe"),
-        (["who-can", "p.json"], "is not an ARN"),
+        (["who-can", "p.json"], "which key is meant is not said"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from auditseal.access.documents.found import Finds, FoundAlias, FoundKey, FoundTrail
+from auditseal.access.documents.found import Finds, FoundAlias, FoundKey, FoundTrail, group
 from auditseal.access.documents.trail import advanced_selection, classic_selection
 from auditseal.access.node import Node, reference
 from auditseal.access.policy import Kind
@@ -145,8 +145,8 @@ def _document(finds: Finds, what: str, node: Node | None, kind: Kind, owner: str
     finds.policies.append(parse_policy(node, source=finds.source, name=what, kind=kind, owner=owner, key=key))
 
 
-def _names(node: Node | None) -> str | None:
-    return ", ".join(str(item.value) for item in node.items) if node is not None and node.items else None
+def _names(node: Node | None) -> list[str]:
+    return [str(item.value) for item in node.items] if node is not None else []
 
 
 def _text(node: Node, member: str) -> str | None:
@@ -155,20 +155,22 @@ def _text(node: Node, member: str) -> str | None:
 
 
 def _read_attached(finds: Finds, name: str, properties: Node) -> None:
-    owners = [
-        named
-        for member in ("Roles", "Users", "Groups", "RoleName", "UserName", "GroupName")
-        if (named := _names(properties.get(member))) is not None
-    ]
-    _document(finds, name, properties.get("PolicyDocument"), Kind.IDENTITY, ", ".join(owners) or None)
+    for member in ("Roles", "Users", "RoleName", "UserName"):
+        finds.attach([name], _names(properties.get(member)))
+    for member in ("Groups", "GroupName"):
+        finds.attach([name], map(group, _names(properties.get(member))))
+    _document(finds, name, properties.get("PolicyDocument"), Kind.IDENTITY)
 
 
 def _read_identity(finds: Finds, name: str, properties: Node) -> None:
+    owner = reference(name)
     inline = properties.get("Policies")
     for index, item in enumerate([] if inline is None else inline.items):
         label = f"{name}.Policies[{_text(item, 'PolicyName') or index}]"
-        _document(finds, label, item.get("PolicyDocument"), Kind.IDENTITY, reference(name))
-    _document(finds, f"{name}.AssumeRolePolicyDocument", properties.get("AssumeRolePolicyDocument"), Kind.TRUST)
+        _document(finds, label, item.get("PolicyDocument"), Kind.IDENTITY, owner)
+    finds.attach(_names(properties.get("ManagedPolicyArns")), [owner])
+    trust = properties.get("AssumeRolePolicyDocument")
+    _document(finds, f"{name}.AssumeRolePolicyDocument", trust, Kind.TRUST, owner)
 
 
 def _read_key(finds: Finds, name: str, properties: Node) -> None:

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from auditseal.access.documents.found import Finds, FoundAlias, FoundKey, FoundTrail
+from auditseal.access.documents.found import Finds, FoundAlias, FoundKey, FoundTrail, group
 from auditseal.access.documents.hcl_text import Block, parse_hcl_text
 from auditseal.access.documents.json_text import parse_json_text
 from auditseal.access.documents.trail import advanced_selection, classic_selection
@@ -22,7 +22,6 @@ from auditseal.access.policy import Kind, Policy
 from auditseal.access.policy_reading import parse_policy
 
 _DOCUMENT: Final = re.compile(r"data\.aws_iam_policy_document\.([A-Za-z0-9_-]+)(?:\[[^\]]*\])?\.(?:minified_)?json")
-_OWNERS: Final = ("role", "user", "group", "name")
 
 
 def read_terraform(files: Sequence[tuple[str, str]]) -> list[Finds]:
@@ -202,17 +201,37 @@ def _as_written(node: Node) -> Node:
     return node
 
 
+def _owners(block: Block) -> list[str]:
+    """Whom a policy or an attachment names: a role made here by its name, groups as such."""
+    found = [
+        name.replace(".id\u27e7", ".name\u27e7") for one in ("role", "user") if (name := block.text(one)) is not None
+    ]
+    found += [group(name) for name in [block.text("group")] if name is not None]
+    for member in ("roles", "users", "groups"):
+        given = block.attributes.get(member)
+        names = [str(item.value) for item in ([] if given is None else given.items)]
+        found += map(group, names) if member == "groups" else names
+    return found
+
+
 def _read_identity(reading: _Reading, block: Block, address: str) -> None:
-    owner = next((block.text(name) for name in _OWNERS if block.text(name) is not None), None)
-    reading.policy(address, block.attributes.get("policy"), Kind.IDENTITY, owner)
+    reading.finds.attach([address], _owners(block))
+    reading.policy(address, block.attributes.get("policy"), Kind.IDENTITY)
+
+
+def _read_attachment(reading: _Reading, block: Block, _address: str) -> None:
+    reading.finds.attach([block.text("policy_arn") or ""], _owners(block))
 
 
 def _read_role(reading: _Reading, block: Block, address: str) -> None:
+    owner = reference(f"{address}.name")
     for inline in block.all("inline_policy"):
         label = f"{address}.inline_policy[{inline.text('name') or ''}]"
-        reading.policy(label, inline.attributes.get("policy"), Kind.IDENTITY, reference(f"{address}.name"))
+        reading.policy(label, inline.attributes.get("policy"), Kind.IDENTITY, owner)
+    managed = block.attributes.get("managed_policy_arns")
+    reading.finds.attach([str(item.value) for item in ([] if managed is None else managed.items)], [owner])
     trust = block.attributes.get("assume_role_policy")
-    reading.policy(f"{address}.assume_role_policy", trust, Kind.TRUST)
+    reading.policy(f"{address}.assume_role_policy", trust, Kind.TRUST, owner)
 
 
 def _read_key(reading: _Reading, block: Block, address: str) -> None:
@@ -284,6 +303,10 @@ _READERS: Final[dict[str, Callable[[_Reading, Block, str], None]]] = {
     "aws_iam_role_policy": _read_identity,
     "aws_iam_user_policy": _read_identity,
     "aws_iam_group_policy": _read_identity,
+    "aws_iam_role_policy_attachment": _read_attachment,
+    "aws_iam_user_policy_attachment": _read_attachment,
+    "aws_iam_group_policy_attachment": _read_attachment,
+    "aws_iam_policy_attachment": _read_attachment,
     "aws_iam_role": _read_role,
     "aws_kms_key": _read_key,
     "aws_kms_replica_key": _read_key,

@@ -9,7 +9,8 @@ from typing import Final
 
 from auditseal.access.arn import parse_key_arn
 from auditseal.access.documents.found import Documents
-from auditseal.access.generate.policies import Generated, document
+from auditseal.access.generate.key_policy import document
+from auditseal.access.generate.policies import Generated
 from auditseal.access.node import node_of
 from auditseal.access.policy_reading import parse_policy
 from auditseal.access.rules.lint import lint

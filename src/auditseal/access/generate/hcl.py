@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any, Final
 
 from auditseal.access.node import CLOSE, OPEN, references
@@ -43,13 +44,19 @@ def hcl_string(text: str) -> str:
 
 def _object(value: Mapping[str, Any], depth: int) -> str:
     inner = _INDENT * (depth + 1)
-    keys = [key if _NAME.fullmatch(key) else hcl_string(key) for key in value]
-    width = max(map(len, keys), default=0)
-    lines = [
-        f"{inner}{key.ljust(width) if _is_plain(member) else key} = {hcl_value(member, depth + 1)}"
-        for key, member in zip(keys, value.values(), strict=True)
+    members = [
+        (key if _NAME.fullmatch(key) else hcl_string(key), hcl_value(member, depth + 1))
+        for key, member in value.items()
     ]
-    return "{\n" + "\n".join(lines) + f"\n{_INDENT * depth}}}"
+    return "{\n" + "\n".join(_aligned(members, inner)) + f"\n{_INDENT * depth}}}"
+
+
+def _aligned(members: Sequence[tuple[str, str]], inner: str) -> Iterator[str]:
+    """Lines whose equals signs stand below each other where neighbours have one line each, as `terraform fmt` does."""
+    for short, run in groupby(members, lambda member: "\n" not in member[1]):
+        every = list(run)
+        width = max(len(key) for key, _ in every) if short else 0
+        yield from (f"{inner}{key.ljust(width)} = {text}" for key, text in every)
 
 
 def _is_plain(value: Any) -> bool:
@@ -70,15 +77,19 @@ def hcl_block(type_: str, labels: Sequence[str], body: Sequence[tuple[str, Any]]
     """A block; a member whose value is a list of `Nested` is written as blocks."""
     head = " ".join([type_, *(json.dumps(label) for label in labels)])
     inner = _INDENT * (depth + 1)
-    lines = []
-    for name, value in body:
-        if isinstance(value, Nested):
-            lines.append(f"{inner}{hcl_block(name, (), value.body, depth + 1).lstrip()}")
-        elif isinstance(value, Encoded):
-            lines.append(f"{inner}{name} = jsonencode({hcl_value(value.value, depth + 1)})")
+    lines: list[str] = []
+    for nested, run in groupby(body, lambda member: isinstance(member[1], Nested)):
+        if nested:
+            lines += [f"{inner}{hcl_block(name, (), value.body, depth + 1).lstrip()}" for name, value in run]
         else:
-            lines.append(f"{inner}{name} = {hcl_value(value, depth + 1)}")
+            lines += _aligned([(name, _argument(value, depth + 1)) for name, value in run], inner)
+    if not lines:
+        return f"{_INDENT * depth}{head} {{}}"
     return f"{_INDENT * depth}{head} {{\n" + "\n".join(lines) + f"\n{_INDENT * depth}}}"
+
+
+def _argument(value: Any, depth: int) -> str:
+    return f"jsonencode({hcl_value(value.value, depth)})" if isinstance(value, Encoded) else hcl_value(value, depth)
 
 
 class Nested:

@@ -5,24 +5,14 @@ Source: KMS Developer Guide, "Allowing users in other accounts to use a KMS key"
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from auditseal.access.arn import check_account, parse_alias, parse_key_arn, parse_principal, split_arn
-from auditseal.access.generate.roles import (
-    SAME_ACCOUNT_ONLY,
-    Role,
-    Target,
-    account_statement,
-    guard_statements,
-    key_statements,
-    statements,
-)
-from auditseal.access.policy import VERSIONS
+from auditseal.access.generate.key_policy import SIGNERS, Document, assemble, check_role, document
+from auditseal.access.generate.roles import Role, Target, statements
 from auditseal.core.algorithm import Algorithm
 from auditseal.errors import InputError
-
-Document = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,12 +42,6 @@ class Generated:
         return key is not None and parse_principal(self.principal).account != key.account
 
 
-def document(made: list[dict[str, Any]], id_: str | None = None) -> Document:
-    """A policy of statements."""
-    head: Document = {"Version": VERSIONS[0]}
-    return {**head, **({"Id": id_} if id_ else {}), "Statement": made}
-
-
 def generate(
     role: Role,
     algorithm: Algorithm,
@@ -68,6 +52,7 @@ def generate(
     region: str | None = None,
     cross_account: str | None = None,
     role_arn: str | None = None,
+    also: Mapping[Role, str] | None = None,
 ) -> Generated:
     """The policies for a role.
 
@@ -80,6 +65,7 @@ def generate(
         region: if given, the Region that the key must be in.
         cross_account: the account of the role, if it is not the key's.
         role_arn: the role; by default `role/auditseal-ROLE` of its account.
+        also: by role the ARN of others who use the key, for the key policy.
 
     Raises:
         InputError: the parts do not fit together.
@@ -93,8 +79,11 @@ def generate(
     named = parse_principal(principal)
     if named.kind not in {"role", "user"} or named.account != home:
         raise InputError(f"{principal[:120]} is no role of account {home}: give the one that will use the key")
-    if home != key.account and role in SAME_ACCOUNT_ONLY:
-        raise InputError(f"KMS lets no other account change a key: a {role} must be of account {key.account}")
+    others = dict(also or {})
+    if role in others:
+        raise InputError(f"{role} is named twice: once is enough")
+    for each, arn in {role: principal, **others}.items():
+        check_role(each, arn, key.account)
     target = Target(
         key=str(key),
         account=key.account,
@@ -103,31 +92,31 @@ def generate(
         alias=name,
         alias_arn=None if name is None else f"arn:{key.partition}:kms:{key.region}:{key.account}:{name}",
     )
-    guards = guard_statements(target, principal) if role in {Role.SIGNER, Role.WITNESS} else []
     return Generated(
         role=role,
         principal=principal,
         key=str(key),
         iam_policy=document(statements(role, target)),
-        key_policy=document([account_statement(target), *key_statements(role, target, principal), *guards]),
-        comments=_comments(role, target, principal, crosses=home != key.account),
+        key_policy=assemble({role: principal, **others}, target),
+        comments=_comments(role, target, principal, others, crosses=home != key.account),
     )
 
 
-def _comments(role: Role, target: Target, principal: str, *, crosses: bool) -> tuple[str, ...]:
+def _comments(
+    role: Role, target: Target, principal: str, others: Mapping[Role, str], *, crosses: bool
+) -> tuple[str, ...]:
     made = [f"For the {role} with {target.algorithm.id} on {target.key}."]
     where = f" in account {parse_principal(principal).account}" if crosses else ""
     made.append(f"The IAM policy goes to {principal}{where}.")
-    if role in {Role.SIGNER, Role.WITNESS}:
-        made.append("The key policy is whole: put it on the key, then add the statements of the other roles.")
-    else:
-        made.append(f"Of the key policy, add the statements that name the {role} to the signer's.")
-    if crosses:
-        made.append(f"Both sides are needed: without the IAM policy{where} every call is denied.")
-    if role in {Role.SIGNER, Role.WITNESS}:
+    if SIGNERS & {role, *others}:
+        made.append("The key policy is whole, for those who are named in it (--with adds more): put it on the key.")
         made.append(
             "The key policy's Denies hold against every other policy: change them first when the signer changes."
         )
-    if target.alias is not None and role in {Role.SIGNER, Role.WITNESS, Role.VERIFIER}:
+    else:
+        made.append(f"Of the key policy, add the statements that name the {role} to the signer's (--with does that).")
+    if crosses:
+        made.append(f"Both sides are needed: without the IAM policy{where} every call is denied.")
+    if target.alias is not None and role in SIGNERS | {Role.VERIFIER}:
         made.append(f"Requests must name the key as {target.alias}; who may move that alias decides which key is used.")
     return tuple(made)

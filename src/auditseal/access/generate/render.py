@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import yaml
 
+from auditseal.access.arn import parse_principal
 from auditseal.access.generate.hcl import Encoded, hcl_block
 from auditseal.access.generate.policies import Generated
 from auditseal.access.node import CLOSE, OPEN, references
@@ -24,8 +25,7 @@ def render_cloudformation(made: Generated) -> str:
 
     CloudFormation changes the policy of a key only where the key itself is in the template (`--stack`).
     """
-    path, _, name = made.principal.partition(":role/")[2].rpartition("/")
-    role = name or path
+    named = parse_principal(made.principal)
     template = {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": f"auditseal: what {made.role or 'the operating guidance'} may do with one KMS key",
@@ -36,7 +36,7 @@ def render_cloudformation(made: Generated) -> str:
                 "Properties": {
                     "Description": f"auditseal {made.role or 'guidance'}",
                     "PolicyDocument": made.iam_policy,
-                    "Roles": [role],
+                    "Users" if named.kind == "user" else "Roles": [named.name],
                 },
             }
         },
@@ -45,13 +45,14 @@ def render_cloudformation(made: Generated) -> str:
 
 
 def render_terraform(made: Generated) -> str:
-    """The role's policy, and the key policy as a resource of the key's account."""
-    role = made.principal.rpartition("/")[2]
+    """The role's or user's policy, and the key policy as a resource of the key's account."""
+    named = parse_principal(made.principal)
+    name = ("name", f"auditseal-{made.role or 'guidance'}")
     blocks = [
         hcl_block(
             "resource",
-            ("aws_iam_role_policy", "audit"),
-            [("name", f"auditseal-{made.role or 'guidance'}"), ("role", role), ("policy", Encoded(made.iam_policy))],
+            (f"aws_iam_{named.kind}_policy", "audit"),
+            [name, (named.kind, named.name), ("policy", Encoded(made.iam_policy))],
         ),
         hcl_block(
             "resource",

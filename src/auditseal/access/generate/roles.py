@@ -8,6 +8,7 @@ Source: KMS Developer Guide, "Key policies in AWS KMS" and "Condition keys for A
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -30,6 +31,18 @@ class Role(StrEnum):
     ROTATOR = "rotator"
     ADMIN = "admin"
     WITNESS = "witness"
+
+
+def parse_role(text: str) -> Role:
+    """A role by its name.
+
+    Raises:
+        InputError: another word.
+    """
+    try:
+        return Role(text)
+    except ValueError:
+        raise InputError(f"{text[:20]!r} is no role: use {', '.join(Role)}") from None
 
 
 SAME_ACCOUNT_ONLY: Final = frozenset({Role.ROTATOR, Role.ADMIN})
@@ -64,6 +77,7 @@ _ADMINISTERS: Final = (
     "kms:UntagResource",
     "kms:UpdateKeyDescription",
 )
+ACCOUNT_SID: Final = "AccountAdministrators"
 _DELETION_DAYS: Final = 30
 _SPARING: Final = {"BoolIfExists": {"kms:BypassPolicyLockoutSafetyCheck": "false"}}
 
@@ -217,9 +231,10 @@ def key_statements(role: Role, target: Target, principal: str) -> list[Statement
     return [_ordered(statement) for statement in made]
 
 
-def guard_statements(target: Target, signer: str) -> list[Statement]:
+def guard_statements(target: Target, signers: Sequence[str]) -> list[Statement]:
     """Denies that hold whatever other policies say: nobody else signs, and who signs changes nothing."""
     action = "kms:GenerateMac" if target.algorithm.is_mac else "kms:Sign"
+    named = signers[0] if len(signers) == 1 else list(signers)
     return [
         {
             "Sid": "NobodyElseSigns",
@@ -227,12 +242,12 @@ def guard_statements(target: Target, signer: str) -> list[Statement]:
             "Principal": "*",
             "Action": action,
             "Resource": "*",
-            "Condition": {"ArnNotEquals": {"aws:PrincipalArn": signer}},
+            "Condition": {"ArnNotEquals": {"aws:PrincipalArn": named}},
         },
         {
             "Sid": "WhoSignsChangesNothing",
             "Effect": "Deny",
-            "Principal": {"AWS": signer},
+            "Principal": {"AWS": named},
             "Action": list(CHANGES),
             "Resource": "*",
         },
@@ -242,7 +257,7 @@ def guard_statements(target: Target, signer: str) -> list[Statement]:
 def account_statement(target: Target) -> Statement:
     """The hand-over to the account's administrators, without which a key can be lost for good."""
     return {
-        "Sid": "AccountAdministrators",
+        "Sid": ACCOUNT_SID,
         "Effect": "Allow",
         "Principal": {"AWS": f"arn:{target.partition}:iam::{target.account}:root"},
         "Action": "kms:*",

@@ -10,15 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from auditseal.access.arn import parse_alias
-from auditseal.access.generate.policies import Document, document
-from auditseal.access.generate.roles import (
-    Role,
-    Target,
-    account_statement,
-    guard_statements,
-    key_statements,
-    statements,
-)
+from auditseal.access.generate.key_policy import Document, assemble, document
+from auditseal.access.generate.roles import Role, Target, statements
 from auditseal.core.algorithm import Algorithm
 
 DEFAULT_ALIAS: Final = "alias/auditseal"
@@ -103,15 +96,11 @@ def make_stack(algorithm: Algorithm, names: Names, alias: str | None = None) -> 
     name = parse_alias(alias or DEFAULT_ALIAS)
     trail = name.removeprefix("alias/").replace("/", "-") + "-trail"
     target = Target(key=names.key, account=names.account, algorithm=algorithm, partition=names.partition)
-    key_policy = [account_statement(target)]
-    for role in roles_of(algorithm):
-        key_policy += key_statements(role, target, names.roles[role])
-    key_policy += guard_statements(target, names.roles[Role.SIGNER])
     trail_arn = f"arn:{names.partition}:cloudtrail:{names.region}:{names.account}:trail/{trail}"
     return Stack(
         algorithm=algorithm,
         alias=name,
-        key_policy=document(key_policy),
+        key_policy=assemble({role: names.roles[role] for role in roles_of(algorithm)}, target),
         roles={role: document(statements(role, target)) for role in roles_of(algorithm)},
         bucket_policy=_bucket_policy(names, trail_arn),
         topic_policy=_topic_policy(names),

@@ -14,6 +14,7 @@ from auditseal.access.node import reference
 from auditseal.core.algorithm import Algorithm
 
 _RETENTION_DAYS: Final = 3653
+_PROVIDER: Final = ">= 6.0"
 _KEEP: Final = ("lifecycle", Nested(("prevent_destroy", True)))
 
 
@@ -43,6 +44,8 @@ def terraform_stack(algorithm: Algorithm, alias: str | None = None) -> str:
 
 
 def _inputs(stack: Stack) -> Iterator[str]:
+    aws = {"source": "hashicorp/aws", "version": _PROVIDER}
+    yield hcl_block("terraform", (), [("required_providers", Nested(("aws", aws)))])
     for name in ("aws_caller_identity", "aws_partition", "aws_region"):
         yield f'data "{name}" "current" {{}}'
     for role in stack.roles:

@@ -88,7 +88,7 @@ def lint(documents: Documents, *, account: str | None = None) -> LintReport:
                 key=lambda found: (order.get(found.source, len(order)), found.place, -found.severity, found.rule.id),
             )
         ),
-        policies=len(documents.policies),
+        policies=len({(policy.source, policy.name, policy.place) for policy in documents.policies}),
         trails=len(documents.trails),
         unread=documents.unread,
     )

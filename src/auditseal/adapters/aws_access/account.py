@@ -68,7 +68,13 @@ class _Documents:
             policies += self._own(group, "GroupPolicyList", arn)
         boundary = found.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
         limits = () if boundary is None else (_policy(self._by_arn[boundary], boundary, arn, Kind.BOUNDARY),)
-        return Identity(arn=arn, policies=tuple(policies), boundary=limits)
+        trust = found.get("AssumeRolePolicyDocument")
+        return Identity(
+            arn=arn,
+            policies=tuple(policies),
+            boundary=limits,
+            trust=None if trust is None else _policy(trust, f"the trust policy of {arn}", arn, Kind.TRUST),
+        )
 
     def _own(self, found: Mapping[str, Any], inline: str, owner: str) -> Iterator[Policy]:
         for item in found.get(inline, []):

@@ -142,7 +142,7 @@ class AwsReader:
                 policies=tuple(policies),
                 boundary=tuple(limits),
                 inactive=tuple(inactive),
-                trust=None if trust is None else _policy(trust, name="the trust policy", kind=Kind.TRUST),
+                trust=None if trust is None else _policy(trust, name="the trust policy", owner=arn, kind=Kind.TRUST),
             )
         )
 

@@ -59,7 +59,7 @@ def checklist_text(items: Sequence[Item]) -> str:
     width = max((len(item.id) for item in items), default=0)
     lines = []
     for item in items:
-        status = paint(str(item.status), _STYLES[item.status])
+        status = paint(f"{item.status:<{len(Status.NOT_CHECKED)}}", _STYLES[item.status])
         lines.append(f"  {item.id:<{width}}  {status}  {item.title}: {item.detail}")
         if item.fix and item.status is Status.FAIL:
             lines.append(f"  {'':<{width}}  fix: {item.fix}")

@@ -20,6 +20,18 @@ AccountOption = Annotated[
 ]
 
 
+def check_role_arn(text: str | None) -> None:
+    """Whether it is a role's ARN, if it was given.
+
+    Raises:
+        InputError: it is not.
+    """
+    from auditseal.access.arn import parse_principal
+
+    if text is not None and parse_principal(text).kind != "role":
+        raise InputError(f"--role-arn {text[:120]} is no role: arn:aws:iam::ACCOUNT:role/NAME is")
+
+
 def check(
     key_id: KeyIdOption = None,
     role_arn: RoleArnOption = None,
@@ -31,7 +43,6 @@ def check(
     """Check the real key policy, grants, aliases, role and trail, item by item."""
     outputs = parse_outputs(output, FORMS)
     need_extra()
-    from auditseal.access.arn import parse_principal
     from auditseal.access.checklist import Checklist
     from auditseal.config import load_settings
     from auditseal.core.algorithm import parse_algorithm
@@ -41,8 +52,7 @@ def check(
     settings = loaded.settings
     if settings.kms_key_id is None:
         raise InputError("which key is not said: give --key-id, or set AUDIT_SIGNING_KMS_KEY_ID")
-    if role_arn is not None and parse_principal(role_arn).kind != "role":
-        raise InputError(f"--role-arn {role_arn[:120]} is no role: arn:aws:iam::ACCOUNT:role/NAME is")
+    check_role_arn(role_arn)
     chosen = None if settings.algorithm is None else parse_algorithm(settings.algorithm)
     named = settings.kms_key_id
     with open_reader(named) as reader:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,8 +67,8 @@ def load_policies(names: Sequence[str], kind: Kind) -> list[Policy]:
     Raises:
         InputError: there are none, some could not be read, or a placeholder was left in; with its place.
     """
-    from auditseal.access.arn import find_placeholder
     from auditseal.access.node import fault
+    from auditseal.access.policy import Kind
 
     documents = load(names, kind)
     if documents.unread:
@@ -79,6 +79,23 @@ def load_policies(names: Sequence[str], kind: Kind) -> list[Policy]:
         raise InputError(f"{', '.join(names)} holds no {kind}")
     for policy in policies:
         for statement in policy.statements:
+            if kind is Kind.KEY and statement.principals is None and statement.not_principals is None:
+                raise fault(statement.place, "a key policy's statement needs a Principal", policy.source)
+    check_complete(policies)
+    return policies
+
+
+def check_complete(policies: Iterable[Policy]) -> None:
+    """Whether no word of a template was left in resources and principals.
+
+    Raises:
+        InputError: one was; with its place.
+    """
+    from auditseal.access.arn import find_placeholder
+    from auditseal.access.node import fault
+
+    for policy in policies:
+        for statement in policy.statements:
             texts = [(item.text, item.place) for item in statement.resources or ()]
             texts += [(one.text, one.place) for one in statement.principals or ()]
             for text, place in texts:
@@ -86,4 +103,3 @@ def load_policies(names: Sequence[str], kind: Kind) -> list[Policy]:
                 if word is not None:
                     message = f"{text} still holds the placeholder {word}: put the real value in"
                     raise fault(place, message, policy.source)
-    return policies

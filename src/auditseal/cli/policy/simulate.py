@@ -9,7 +9,7 @@ import typer
 
 from auditseal.cli.exits import Exit
 from auditseal.cli.options import OutputOption, emit, json_text, parse_outputs
-from auditseal.cli.policy.files import load, load_policies, need_extra
+from auditseal.cli.policy.files import check_complete, load, load_policies, need_extra
 from auditseal.errors import InputError
 
 if TYPE_CHECKING:
@@ -46,9 +46,12 @@ def simulate(
     from auditseal.access.evaluate import Surroundings, evaluate
     from auditseal.access.policy import Kind
     from auditseal.access.request import make_request
+    from auditseal.access.vocabulary import check_action
 
     if expect is not None and expect not in _EXPECT:
         raise InputError(f"--expect {expect[:20]} is neither allowed nor denied")
+    check_action(action)
+    _check_resource(resource)
     request = make_request(
         principal=principal, action=action, resource=resource, context=parse_context(context or []), role=role
     )
@@ -68,6 +71,23 @@ def simulate(
     )
     emit(outputs, {"text": lambda: _decision_text(decision), "json": lambda: json_text(_decision_members(decision))})
     return Exit.GOOD if decision.is_allowed == (expect != "denied") else Exit.BAD
+
+
+def _check_resource(text: str) -> None:
+    """Whether the resource is one.
+
+    Raises:
+        InputError: no ARN, a placeholder in it, or one of KMS that is neither a key's nor an alias's.
+    """
+    from auditseal.access.arn import find_placeholder, parse_key_arn, split_arn
+
+    arn = split_arn(text)
+    if arn is None and text != "*":
+        raise InputError(f"--resource {text[:120]} is not an ARN: give the key's own, KMS looks an alias up")
+    if arn is not None and arn.service == "kms" and not arn.resource.startswith("alias/"):
+        parse_key_arn(text)
+    if find_placeholder(text) is not None:
+        raise InputError(f"--resource {text[:120]} still holds a placeholder: put the real value in")
 
 
 def parse_context(texts: Sequence[str]) -> dict[str, str | list[str]]:
@@ -138,11 +158,16 @@ def who_can(
     """Name every principal that may take an action on a key, and by which path."""
     outputs = parse_outputs(output, ("text", "json"))
     documents = load(files)
+    check_complete(documents.policies)
     from auditseal.access.arn import parse_key_arn
+    from auditseal.access.vocabulary import check_action
     from auditseal.access.who_can import TEMPLATE_KEY
     from auditseal.access.who_can import who_can as answer
 
-    arn = TEMPLATE_KEY if key is None and documents.keys else str(parse_key_arn(key or ""))
+    check_action(action)
+    if key is None and not documents.keys:
+        raise InputError("which key is meant is not said: give its ARN as --key")
+    arn = TEMPLATE_KEY if key is None else str(parse_key_arn(key))
     able = answer(action, arn, documents.policies, grants=load_grants(grants))
     unread = [f"{item.source}: {item.place}: {item.what}: {item.why}" for item in documents.unread]
     members = {
@@ -166,5 +191,7 @@ def who_can_text(action: str, able: Sequence[Able], unread: Sequence[str]) -> st
         lines.append(f"{one.principal}\n    {one.path}{when}")
         lines += [f"    {by}" for by in one.by]
     lines += [f"not checked: {item}" for item in unread]
-    count = len(able)
-    return "\n".join([*lines, f"{count} may {action}" if count else f"nobody may {action}"])
+    direct = sum(one.is_direct for one in able)
+    said = [f"{direct} may {action}" if direct else f"nobody may {action}"]
+    said += [f"{len(able) - direct} more by taking on a role"] if len(able) > direct else []
+    return "\n".join([*lines, ", ".join(said)])

@@ -7,6 +7,7 @@ import pytest
 from auditseal.access.documents.load import MAX_BYTES, load_documents
 from auditseal.access.node import Place
 from auditseal.access.policy import Kind, Policy
+from auditseal.access.rules.lint import lint
 from auditseal.errors import InputError
 
 PLAIN = """{
@@ -328,3 +329,59 @@ def test_a_document_that_takes_statements_from_itself_is_refused():
     )
     with pytest.raises(InputError, match="from itself"):
         load("a.tf", text)
+
+
+ATTACHED = """\
+resource "aws_iam_policy" "sign" {
+  name   = "audit-sign"
+  policy = jsonencode({ Statement = [{ Effect = "Allow", Action = "kms:Sign", Resource = "*" }] })
+}
+resource "aws_iam_role_policy_attachment" "agent" {
+  role       = aws_iam_role.agent.name
+  policy_arn = aws_iam_policy.sign.arn
+}
+resource "aws_iam_policy_attachment" "others" {
+  name       = "others"
+  users      = ["alice"]
+  groups     = ["operators"]
+  policy_arn = aws_iam_policy.sign.arn
+}
+"""
+
+
+def test_a_terraform_policy_belongs_to_those_it_is_attached_to_and_counts_once():
+    found = load("main.tf", ATTACHED)
+    owners = [policy.owner for policy in found.policies]
+    assert owners == ["⟦aws_iam_role.agent.name⟧", "alice", "group operators"]
+    assert lint(found).policies == 1
+    (bare,) = load("main.tf", ATTACHED.partition('resource "aws_iam_role_policy_attachment')[0]).policies
+    assert bare.owner is None
+
+
+def test_an_attachment_may_stand_in_another_file():
+    policy, _, attachment = ATTACHED.partition('resource "aws_iam_role_policy_attachment')
+    files = [("a.tf", policy.encode()), ("b.tf", b'resource "aws_iam_role_policy_attachment' + attachment.encode())]
+    assert len(load_documents(files).policies) == 3
+
+
+def test_a_managed_policy_of_a_template_belongs_to_the_roles_that_list_it():
+    text = """
+Resources:
+  Sign:
+    Type: AWS::IAM::ManagedPolicy
+    Properties:
+      Groups: [operators]
+      PolicyDocument: {Statement: [{Effect: Allow, Action: kms:Sign, Resource: "*"}]}
+  Agent:
+    Type: AWS::IAM::Role
+    Properties:
+      ManagedPolicyArns: [!Ref Sign, "arn:aws:iam::aws:policy/ReadOnlyAccess"]
+      AssumeRolePolicyDocument:
+        Statement: [{Effect: Allow, Principal: {Service: ec2.amazonaws.com}, Action: sts:AssumeRole}]
+"""
+    found = load("t.yaml", text)
+    assert [(policy.name, policy.owner) for policy in found.policies] == [
+        ("Sign", "group operators"),
+        ("Sign", "⟦Agent⟧"),
+        ("Agent.AssumeRolePolicyDocument", "⟦Agent⟧"),
+    ]

@@ -229,3 +229,12 @@ def test_the_guidances_example_carries_what_is_wrong_in_it():
         assert f"# {rule} " in text
     assert "Do not use it as it is" in text
     assert made.iam_policy["Statement"][0]["Action"][0] == "kms:Sign"
+
+
+@pytest.mark.parametrize(("form", "said"), [("terraform", "aws_iam_user_policy"), ("cloudformation", "Users:")])
+def test_a_user_gets_a_user_policy(form: str, said: str):
+    made = make(Role.SIGNER, ALGORITHMS[AlgorithmId.ED25519], role_arn=f"arn:aws:iam::{HOME}:user/ops/bob")
+    text = RENDERERS[form](made)
+    assert said in text
+    found = next(one for one in load_documents([(ENDINGS[form], text.encode())]).policies if one.kind is Kind.IDENTITY)
+    assert found.owner == "bob"

@@ -61,7 +61,9 @@ def test_one_role_of_a_stack_signs_and_the_administrator_does_not(form: str):
     algorithm = ALGORITHMS[AlgorithmId.ED25519]
     text = terraform_stack(algorithm) if form == "tf" else cloudformation_stack(algorithm)
     policies = load_documents([(f"stack.{form}", text.encode())]).policies
-    (signer,) = who_can("kms:Sign", KEY, policies)
+    signer, taker = who_can("kms:Sign", KEY, policies)
+    assert "trusted" in taker.principal.lower()
+    assert not taker.is_direct
     assert "igner" in signer.principal
     assert len(who_can("kms:PutKeyPolicy", KEY, policies)) >= 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from auditseal.access.documents.load import load_documents, named_key
 from auditseal.access.policy import Kind
 from auditseal.access.rules.lint import lint
 from auditseal.access.rules.rule import Severity, parse_severity
+from auditseal.access.vocabulary import CHANGING
 from auditseal.errors import InputError
 
 POLICIES = Path(__file__).resolve().parents[3] / "vectors" / "policies"
@@ -133,3 +135,37 @@ def test_severities_have_an_order_and_names():
     assert parse_severity("high") is Severity.HIGH
     with pytest.raises(InputError):
         parse_severity("fatal")
+
+
+@pytest.mark.parametrize("action", sorted(CHANGING))
+@pytest.mark.parametrize("kind", ["iam", "key"])
+def test_a_signer_may_have_no_right_to_change_the_key(action: str, kind: str):
+    who = {} if kind == "iam" else {"Principal": {"AWS": "arn:aws:iam::111122223333:role/agent"}}
+    statements = [{"Effect": "Allow", "Action": name, "Resource": "*", **who} for name in ("kms:Sign", action)]
+    found = check("p.json", json.dumps({"Version": "2012-10-17", "Statement": statements})).findings
+    (finding,) = [one for one in found if one.rule.id == "signer-administers"]
+    assert action in finding.message
+    assert finding.statement == "statement 2"
+
+
+@pytest.mark.parametrize(
+    ("action", "spec"),
+    [
+        ("kms:Sign", "HMAC_256"),
+        ("kms:Verify", "HMAC_256"),
+        ("kms:GenerateMac", "RSA_2048"),
+        ("kms:VerifyMac", "ML_DSA_65"),
+    ],
+)
+def test_an_action_of_the_other_family_is_found(action: str, spec: str):
+    text = json.dumps({"Statement": {"Effect": "Allow", "Action": action, "Resource": "arn:aws:kms:eu-west-1:1:key/1"}})
+    assert "wrong-family" in {finding.rule.id for finding in check("p.json", text, spec=spec).findings}
+
+
+@pytest.mark.parametrize(
+    "resource", ["*", "arn:aws:kms:*:*:*", "arn:aws:kms:eu-west-1:111122223333:key/*", "arn:aws:kms:*"]
+)
+@pytest.mark.parametrize("action", ["kms:Sign", "kms:GenerateMac", "kms:S*", "kms:*"])
+def test_every_pattern_that_lets_several_keys_sign_is_found(action: str, resource: str):
+    text = json.dumps({"Statement": {"Effect": "Allow", "Action": action, "Resource": resource}})
+    assert "wildcard-key" in {finding.rule.id for finding in check("p.json", text).findings}
