@@ -45,11 +45,17 @@ AlgorithmOption = Annotated[
 ]
 SignerIdOption = Annotated[str | None, typer.Option("--signer-id", help="The new signer's name in signers.json.")]
 OverlapOption = Annotated[
-    str, typer.Option("--overlap", metavar="DURATION", help="How long the old key is kept ready, such as 7d.")
+    str | None, typer.Option("--overlap", metavar="DURATION", help="How long the old key is kept ready; 7d by default.")
 ]
 AliasOption = Annotated[str | None, typer.Option("--alias", help="Moves to the new key, such as alias/audit.")]
 PolicyOption = Annotated[
-    Path | None, typer.Option("--policy", metavar="FILE", help="The new key's policy as JSON; else AWS's default.")
+    Path | None, typer.Option("--policy", metavar="FILE", help="The new key's policy as JSON; else as the old key's.")
+]
+SignerRoleOption = Annotated[
+    str | None, typer.Option("--signer-role", metavar="ARN", help="Who signs: the policy is made by the access rules.")
+]
+AdminRoleOption = Annotated[
+    str | None, typer.Option("--admin-role", metavar="ARN", help="Who administers the new key.")
 ]
 AskKmsOption = Annotated[bool, typer.Option("--ask-kms", help="Let KMS verify MACs of HMAC keys.")]
 
@@ -61,14 +67,14 @@ def plan(
     stream: StreamsOption = None,
     algorithm: AlgorithmOption = None,
     signer_id: SignerIdOption = None,
-    overlap: OverlapOption = "7d",
+    overlap: OverlapOption = None,
     alias: AliasOption = None,
     output: OutputOption = None,
 ) -> None:
     """Say what a rotation would do; nothing is done."""
     from auditseal.service.rotate.start import plan as plan_rotation
 
-    wish = _wish(stream, algorithm, signer_id, overlap, alias, None)
+    wish = _wish(stream, algorithm, signer_id, overlap, alias)
     with _desk(log, signers, None, dry_run=True) as desk:
         _show(output, plan_rotation(desk, wish))
 
@@ -80,16 +86,18 @@ def start(
     stream: StreamsOption = None,
     algorithm: AlgorithmOption = None,
     signer_id: SignerIdOption = None,
-    overlap: OverlapOption = "7d",
+    overlap: OverlapOption = None,
     alias: AliasOption = None,
     policy: PolicyOption = None,
+    signer_role: SignerRoleOption = None,
+    admin_role: AdminRoleOption = None,
     dry_run: DryRunOption = False,
     output: OutputOption = None,
 ) -> None:
     """Make the new key, export it, and announce it in signers.json."""
     from auditseal.service.rotate.start import start as start_rotation
 
-    wish = _wish(stream, algorithm, signer_id, overlap, alias, policy)
+    wish = _wish(stream, algorithm, signer_id, overlap, alias, (policy, signer_role, admin_role))
     with _desk(log, signers, None, dry_run=dry_run) as desk:
         _show(output, start_rotation(desk, wish))
 
@@ -254,6 +262,8 @@ def emergency(
     signer_id: SignerIdOption = None,
     alias: AliasOption = None,
     policy: PolicyOption = None,
+    signer_role: SignerRoleOption = None,
+    admin_role: AdminRoleOption = None,
     anchored: Annotated[
         list[str] | None,
         typer.Option("--anchored", metavar="STREAM#SEQ=HASH@TIME", help="What was witnessed or anchored; repeatable."),
@@ -266,7 +276,7 @@ def emergency(
     from auditseal.service.rotate.emergency import emergency as go_over
     from auditseal.service.rotate.emergency import parse_anchor
 
-    wish = _wish(stream, algorithm, signer_id, "0s", alias, policy)
+    wish = _wish(stream, algorithm, signer_id, None, alias, (policy, signer_role, admin_role))
     moment = format_time(Micros(parse_moment(since) * 1_000_000))
     anchors = [parse_anchor(text) for text in anchored or ()]
     with _desk(log, signers, None, dry_run=dry_run) as desk:
@@ -279,21 +289,30 @@ def _wish(
     stream: Sequence[str] | None,
     algorithm: str | None,
     signer_id: str | None,
-    overlap: str,
+    overlap: str | None,
     alias: str | None,
-    policy: Path | None,
+    policy: tuple[Path | None, str | None, str | None] = (None, None, None),
 ) -> Wish:
     from auditseal.cli.keys import read_policy
+    from auditseal.config import load_settings
     from auditseal.service.rotate.start import Wish
+    from auditseal.wiring.rotating import policy_of
 
+    file, signer_role, admin_role = policy
+    settings = load_settings().settings
     return Wish(
         streams=tuple(stream or ()),
         algorithm=algorithm,
         new_id=signer_id,
-        overlap_s=parse_duration(overlap),
-        alias=alias,
-        policy=read_policy(policy),
+        overlap_s=None if overlap is None else parse_duration(overlap),
+        alias=alias or _alias_of(settings.kms_key_id),
+        policy=policy_of(settings, file=read_policy(file), signer_role=signer_role, admin_role=admin_role),
     )
+
+
+def _alias_of(key_id: str | None) -> str | None:
+    """The alias by which writers are configured to name the key, if they are: it must move with the key."""
+    return key_id if key_id is not None and key_id.startswith("alias/") else None
 
 
 def _desk(

@@ -11,7 +11,7 @@ from auditseal.service.rotate.activate import activate, check_locations, publish
 from auditseal.service.rotate.emergency import Anchor, emergency
 from auditseal.service.rotate.finish import disable, retire, seal, verify
 from auditseal.service.rotate.start import Wish, abort, plan, start
-from support.kms import open_calls_to
+from support.kms import shared_calls_to as open_calls_to
 from support.rotating import ALIAS, NEW, OLD, Deployment
 
 PAIRS = [
@@ -210,7 +210,7 @@ def test_a_plan_and_a_dry_run_change_nothing(kms, deployment):
     desk = replace(deployment.desk(), dry_run=True)
     kms.service.forget_records()
     head = desk.store.head("default")
-    assert plan(desk, WISH) == start(desk, WISH)
+    assert replace(plan(desk, WISH), token="") == replace(start(desk, WISH), token="")
     assert (desk.store.head("default"), len(deployment.registry())) == (head, 1)
     assert kms.records("CreateKey", "Sign", "UpdateAlias") == []
 
