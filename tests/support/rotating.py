@@ -131,6 +131,10 @@ class Deployment:
         with self.open_log() as log:
             log.append_many([Event(type="agent.spawned", payload={"n": n}, stream=stream) for n in range(count)])
 
+    def sign_pending(self) -> None:
+        with self.open_log() as log:
+            log.sign_pending()
+
     def audit(self, registry: Registry | None = None, *, ask_kms: bool = False) -> Report:
         """Verifies the log; offline, unless KMS is to be asked about MACs."""
         store = SqliteStore(self.address, read_only=True)

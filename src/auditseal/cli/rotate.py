@@ -268,6 +268,16 @@ def emergency(
         list[str] | None,
         typer.Option("--anchored", metavar="STREAM#SEQ=HASH@TIME", help="What was witnessed or anchored; repeatable."),
     ] = None,
+    anchor: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--anchor", metavar="ADDRESS", help="An anchor that may hold checkpoints from before; repeatable."
+        ),
+    ] = None,
+    witness_policy: Annotated[
+        Path | None, typer.Option("--witness-policy", metavar="FILE", help="Whose cosignatures count.")
+    ] = None,
+    origin: Annotated[str | None, typer.Option("--origin", help="Of the log, where it has no checkpoints.")] = None,
     dry_run: DryRunOption = False,
     output: OutputOption = None,
 ) -> int:
@@ -275,11 +285,15 @@ def emergency(
     from auditseal.core.event import Micros, format_time
     from auditseal.service.rotate.emergency import emergency as go_over
     from auditseal.service.rotate.emergency import parse_anchor
+    from auditseal.wiring.rotating import evidence_of
 
     wish = _wish(stream, algorithm, signer_id, None, alias, (policy, signer_role, admin_role))
     moment = format_time(Micros(parse_moment(since) * 1_000_000))
     anchors = [parse_anchor(text) for text in anchored or ()]
     with _desk(log, signers, None, dry_run=dry_run) as desk:
+        anchors += evidence_of(
+            desk.store, stream, anchors=anchor or (), witness_policy=witness_policy, origin=origin, since=moment
+        )
         rotation, damages = go_over(desk, wish, since=moment, reason=reason, anchors=anchors)
     _show(output, rotation, (), damages)
     return Exit.BAD if any(damage.contradicted for damage in damages) else Exit.GOOD
@@ -370,6 +384,7 @@ def _members(rotation: Rotation, served: Sequence[Served], damages: Sequence[Dam
             {
                 "stream": damage.stream,
                 "proven_to": damage.proven_to,
+                "proven_by": None if damage.proven_by is None else damage.proven_by.where,
                 "in_doubt": None if damage.in_doubt is None else list(damage.in_doubt),
                 "contradicted": [f"{anchor.stream}#{anchor.seq}" for anchor in damage.contradicted],
             }
@@ -390,7 +405,8 @@ def _text(rotation: Rotation, served: Sequence[Served], damages: Sequence[Damage
     lines += [f"  {'serves it' if item.why_not is None else 'NOT YET  '} {item.name}" for item in served]
     lines += [f"            {item.why_not}" for item in served if item.why_not]
     for damage in damages:
-        proven = f"proven up to #{damage.proven_to:,} by an anchor" if damage.proven_to >= 0 else "nothing is anchored"
+        by = damage.proven_by
+        proven = "no evidence from before it" if by is None else f"proven up to #{by.seq:,} by {by.where} ({by.time})"
         doubt = damage.in_doubt
         said = f"#{doubt[0]:,} to #{doubt[1]:,} rest on the old key alone" if doubt else "nothing rests on it alone"
         lines.append(f"  {damage.stream}: {proven}; {said}")

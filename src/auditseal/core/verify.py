@@ -10,7 +10,8 @@ For each entry, from what is stored and nothing else:
    `broken-link`, `time-runs-back`; `auditseal.core.run`);
 5. each signature is well formed (`malformed-signature`), of a known signer (`unknown-signer`) that was valid there
    (`signer-not-valid-here`), and verifies over the stored hash (`bad-signature`); an entry without a signature that
-   passes is `unsigned`;
+   passes is `unsigned`; one that hands its stream over to another signer is what both keys signed (`bad-rotation`),
+   and each of them signed only on its own side of it (`auditseal.core.handover_check`);
 
 and at the end:
 
@@ -28,7 +29,7 @@ Source: `docs/spec/verification.md`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 import orjson
@@ -40,11 +41,13 @@ from auditseal.core.chain import entry_hash
 from auditseal.core.event import Body, body_from
 from auditseal.core.evidence import OWN_TYPES, Checkpoints, Outside, note_own, prove
 from auditseal.core.grade import Grade
+from auditseal.core.handover_check import check_entry, check_ranges
 from auditseal.core.log_keys import LogKeys
 from auditseal.core.registered_signer import Status
-from auditseal.core.report import Code, Finding, Findings, Report, SignedRange, StreamSummary
+from auditseal.core.report import Code, Finding, Findings, Report
+from auditseal.core.rotation_event import ROTATED
 from auditseal.core.run import ChainFold
-from auditseal.core.tree_part import TreePart
+from auditseal.core.stream_part import StreamPart
 from auditseal.errors import InputError, SignatureInvalidError, SignerError, SignerNotAllowedError
 
 if TYPE_CHECKING:
@@ -97,7 +100,7 @@ class Segment:
         self._trust: Trust | None = trust
         self._sizes = sizes or {}
         self._findings = Findings()
-        self._streams: dict[str, _StreamPart] = {}
+        self._streams: dict[str, StreamPart] = {}
         self._signatures = 0
         self._unreachable: str | None = None
 
@@ -120,6 +123,13 @@ class Segment:
         part.tree.add(entry.seq, entry.hash, time)
         if body is not None and body.type in OWN_TYPES:
             note_own(part.tree, entry.seq, body)
+        elif body is not None and body.type == ROTATED:
+            assert self._trust is not None
+            handover = check_entry(entry, body, self._trust.registry)
+            if isinstance(handover, Finding):
+                found.append(handover)
+            elif handover is not None:
+                part.handovers.append(handover)
         for finding in found:
             self._findings.add(finding)
 
@@ -173,7 +183,8 @@ class Segment:
         assert self._trust is not None
         outside = outside or Outside()
         for part in self._streams.values():
-            for finding in (*part.unsigned_findings(), *part.fold.finish()):
+            ranges = check_ranges(part.fold.stream, part.handovers, part.summary().signed_by) if part.handovers else ()
+            for finding in (*part.unsigned_findings(), *part.fold.finish(), *ranges):
                 self._findings.add(finding)
         unread: list[str | None] = [name for name in expected_streams if name not in self._streams]
         for name in unread or ([] if self._streams else [None]):
@@ -205,8 +216,8 @@ class Segment:
             remembered=proven.remembered,
         )
 
-    def _begin(self, stream: str) -> _StreamPart:
-        part = self._streams[stream] = _StreamPart(stream, self._sizes.get(stream, frozenset()))
+    def _begin(self, stream: str) -> StreamPart:
+        part = self._streams[stream] = StreamPart(stream, self._sizes.get(stream, frozenset()))
         return part
 
     def _check_signatures(self, entry: StoredEntry, time: str, found: list[Finding]) -> RegisteredSigner | None:
@@ -236,116 +247,6 @@ class Segment:
 
 
 _CHECKED_AND_FALSE: Final = frozenset({Code.BAD_SIGNATURE, Code.SIGNER_NOT_VALID_HERE})
-
-
-class _StreamPart:
-    """What a segment remembers of one stream: the ends of its runs and of its signed ranges."""
-
-    def __init__(self, stream: str, sizes: frozenset[int]) -> None:
-        self.fold = ChainFold(stream)
-        self.tree = TreePart(sizes)
-        self._signed = 0
-        self._first_time = ""
-        self._last_time = ""
-        self._ranges: list[SignedRange] = []
-        # The range that grows, kept apart since a range that is made anew for every entry costs more than its check.
-        self._signer: RegisteredSigner | None = None
-        self._first = self._last = -1
-        # Entries without any signature, by range: in a log of checkpoints these are all.
-        self._unsigned: list[list[int]] = []
-        self._unsigned_ids: dict[int, str | None] = {}
-
-    def count(self, seq: int, time: str, signer: RegisteredSigner | None) -> None:
-        """Takes note of one entry and of who signed it."""
-        if not self._first_time:
-            self._first_time = time
-        if time:
-            self._last_time = time
-        if signer is None:
-            return
-        self._signed += 1
-        if signer is not self._signer or seq != self._last + 1:
-            self.close_range()
-            self._signer, self._first = signer, seq
-        self._last = seq
-
-    def leave_unsigned(self, entry: StoredEntry) -> None:
-        """Takes note of an entry without a signature."""
-        seq = entry.seq
-        if self._unsigned and self._unsigned[-1][1] + 1 == seq:
-            self._unsigned[-1][1] = seq
-            return
-        self._unsigned.append([seq, seq])
-        self._unsigned_ids[seq] = entry.columns.id if entry.columns is not None else None
-
-    def unsigned_findings(self) -> list[Finding]:
-        """One for each range of entries without a signature."""
-        return [
-            Finding(
-                code=Code.UNSIGNED,
-                stream=self.fold.stream,
-                seq=first,
-                last_seq=last,
-                entry_id=self._unsigned_ids.get(first) if first == last else None,
-                message="no signature covers it",
-            )
-            for first, last in self._unsigned
-        ]
-
-    def join(self, following: _StreamPart) -> list[Finding]:
-        """Takes over the part that comes next."""
-        for first, last in following._unsigned:
-            if self._unsigned and self._unsigned[-1][1] + 1 == first:
-                self._unsigned[-1][1] = last
-            else:
-                self._unsigned.append([first, last])
-        self._unsigned_ids.update(following._unsigned_ids)
-        self.close_range()
-        following.close_range()
-        self._signed += following._signed
-        self._first_time = self._first_time or following._first_time
-        self._last_time = following._last_time or self._last_time
-        for range_ in following._ranges:
-            self._add_range(range_)
-        self.tree.join(following.tree)
-        return self.fold.merge(following.fold)
-
-    def summary(self) -> StreamSummary:
-        """The stream as a whole."""
-        self.close_range()
-        return StreamSummary(
-            stream=self.fold.stream,
-            entries=self.fold.entries,
-            signed=self._signed,
-            first_seq=self.fold.first_seq,
-            last_seq=self.fold.last_seq,
-            first_time=self._first_time,
-            last_time=self._last_time,
-            head=self.fold.head,
-            signed_by=tuple(self._ranges),
-        )
-
-    def close_range(self) -> None:
-        """Ends the range that grows."""
-        signer, self._signer = self._signer, None
-        if signer is None:
-            return
-        self._add_range(
-            SignedRange(
-                signer=signer.signer_id,
-                algorithm=signer.algorithm.id,
-                first_seq=self._first,
-                last_seq=self._last,
-                development=signer.development,
-            )
-        )
-
-    def _add_range(self, range_: SignedRange) -> None:
-        last = self._ranges[-1] if self._ranges else None
-        if last is not None and last.last_seq + 1 == range_.first_seq and last.signer == range_.signer:
-            self._ranges[-1] = replace(last, last_seq=range_.last_seq)
-        else:
-            self._ranges.append(range_)
 
 
 def check_body(entry: StoredEntry) -> tuple[Body | None, list[Finding]]:

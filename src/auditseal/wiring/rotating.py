@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from auditseal.core.registry import RegisteredSigner
     from auditseal.ports import Signer, Store
     from auditseal.service.rotate.checkpoints import Checkpoints
+    from auditseal.service.rotate.emergency import Anchor
     from auditseal.service.succession import Succession
 
 
@@ -174,3 +175,44 @@ def policy_of(
         return carry_over(known, old=old.algorithm, new=algorithm, old_arn=old.key_arn)
 
     return policy
+
+
+def evidence_of(
+    store: Store,
+    streams: Sequence[str] | None,
+    *,
+    anchors: Sequence[str],
+    witness_policy: Path | None,
+    origin: str | None,
+    since: str,
+) -> list[Anchor]:
+    """What anchors hold of a log, and which of its checkpoints were witnessed before a time.
+
+    Args:
+        store: the log.
+        streams: whose; None for all.
+        anchors: addresses.
+        witness_policy: whose cosignatures count; None asks for none.
+        origin: of the log, where it does not say itself.
+        since: RFC 3339 as bodies have it.
+
+    Raises:
+        AuditSealError: an anchor or the policy cannot be used.
+    """
+    from auditseal.service.anchor import origins_of, read_anchors
+    from auditseal.service.rotate.emergency import anchored, witnessed
+    from auditseal.wiring.anchors import open_anchor
+    from auditseal.wiring.checkpoints import load_policy
+
+    names = list(streams or _names(store))
+    found: list[Anchor] = []
+    if anchors:
+        kept = list(checkpoint_store(store).checkpoints(names)) if hasattr(store, "checkpoints") else []
+        with ExitStack() as stack:
+            opened = [open_anchor(address) for address in anchors]
+            for anchor in opened:
+                stack.callback(anchor.close)
+            found += anchored(read_anchors(opened, origins_of(kept, names, origin)))
+    if witness_policy is not None:
+        found += witnessed(checkpoint_store(store), load_policy(witness_policy), names, since=since)
+    return found

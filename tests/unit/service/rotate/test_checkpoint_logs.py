@@ -1,4 +1,4 @@
-"""Rotation of logs with checkpoints: each range ends with a checkpoint by its own signer, and is covered by nobody else."""
+"""Rotation of logs with checkpoints: each range ends with a checkpoint by its own signer."""
 
 import itertools
 import threading

@@ -1,0 +1,130 @@
+"""What a verification remembers of one stream while it walks: its chain, its tree, and who signed which entries.
+
+Source: `docs/spec/verification.md` §3.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from auditseal.core.report import Code, Finding, SignedRange, StreamSummary
+from auditseal.core.run import ChainFold
+from auditseal.core.tree_part import TreePart
+
+if TYPE_CHECKING:
+    from auditseal.core.entry import StoredEntry
+    from auditseal.core.handover_check import GoodHandover
+    from auditseal.core.registry import RegisteredSigner
+
+
+class StreamPart:
+    """What a segment remembers of one stream: the ends of its runs and of its signed ranges."""
+
+    def __init__(self, stream: str, sizes: frozenset[int]) -> None:
+        self.fold = ChainFold(stream)
+        self.tree = TreePart(sizes)
+        self._signed = 0
+        self._first_time = ""
+        self._last_time = ""
+        self._ranges: list[SignedRange] = []
+        # The range that grows, kept apart since a range that is made anew for every entry costs more than its check.
+        self._signer: RegisteredSigner | None = None
+        self._first = self._last = -1
+        # Entries without any signature, by range: in a log of checkpoints these are all.
+        self._unsigned: list[list[int]] = []
+        self.handovers: list[GoodHandover] = []
+        self._unsigned_ids: dict[int, str | None] = {}
+
+    def count(self, seq: int, time: str, signer: RegisteredSigner | None) -> None:
+        """Takes note of one entry and of who signed it."""
+        if not self._first_time:
+            self._first_time = time
+        if time:
+            self._last_time = time
+        if signer is None:
+            return
+        self._signed += 1
+        if signer is not self._signer or seq != self._last + 1:
+            self.close_range()
+            self._signer, self._first = signer, seq
+        self._last = seq
+
+    def leave_unsigned(self, entry: StoredEntry) -> None:
+        """Takes note of an entry without a signature."""
+        seq = entry.seq
+        if self._unsigned and self._unsigned[-1][1] + 1 == seq:
+            self._unsigned[-1][1] = seq
+            return
+        self._unsigned.append([seq, seq])
+        self._unsigned_ids[seq] = entry.columns.id if entry.columns is not None else None
+
+    def unsigned_findings(self) -> list[Finding]:
+        """One for each range of entries without a signature."""
+        return [
+            Finding(
+                code=Code.UNSIGNED,
+                stream=self.fold.stream,
+                seq=first,
+                last_seq=last,
+                entry_id=self._unsigned_ids.get(first) if first == last else None,
+                message="no signature covers it",
+            )
+            for first, last in self._unsigned
+        ]
+
+    def join(self, following: StreamPart) -> list[Finding]:
+        """Takes over the part that comes next."""
+        for first, last in following._unsigned:
+            if self._unsigned and self._unsigned[-1][1] + 1 == first:
+                self._unsigned[-1][1] = last
+            else:
+                self._unsigned.append([first, last])
+        self._unsigned_ids.update(following._unsigned_ids)
+        self.handovers += following.handovers
+        self.close_range()
+        following.close_range()
+        self._signed += following._signed
+        self._first_time = self._first_time or following._first_time
+        self._last_time = following._last_time or self._last_time
+        for range_ in following._ranges:
+            self._add_range(range_)
+        self.tree.join(following.tree)
+        return self.fold.merge(following.fold)
+
+    def summary(self) -> StreamSummary:
+        """The stream as a whole."""
+        self.close_range()
+        return StreamSummary(
+            stream=self.fold.stream,
+            entries=self.fold.entries,
+            signed=self._signed,
+            first_seq=self.fold.first_seq,
+            last_seq=self.fold.last_seq,
+            first_time=self._first_time,
+            last_time=self._last_time,
+            head=self.fold.head,
+            signed_by=tuple(self._ranges),
+        )
+
+    def close_range(self) -> None:
+        """Ends the range that grows."""
+        signer, self._signer = self._signer, None
+        if signer is None:
+            return
+        self._add_range(
+            SignedRange(
+                signer=signer.signer_id,
+                algorithm=signer.algorithm.id,
+                first_seq=self._first,
+                last_seq=self._last,
+                development=signer.development,
+            )
+        )
+
+    def _add_range(self, range_: SignedRange) -> None:
+        last = self._ranges[-1] if self._ranges else None
+        if last is not None and last.last_seq + 1 == range_.first_seq and last.signer == range_.signer:
+            self._ranges[-1] = replace(last, last_seq=range_.last_seq)
+        else:
+            self._ranges.append(range_)
