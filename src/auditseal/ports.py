@@ -333,6 +333,7 @@ class Authenticator(Protocol):
         """
 
 
+@runtime_checkable
 class CheckpointSource(Protocol):
     """What a `Source` may have besides: the checkpoints of its streams."""
 

@@ -72,12 +72,18 @@ class Deployment:
         self.published_path = folder / "published.json"
         self.signers = Signers(url, region)
 
+    @property
+    def alias(self) -> str:
+        """One of its own where a file says so, since an emulator may be shared."""
+        own = self.folder / "alias"
+        return own.read_text() if own.exists() else ALIAS
+
     def create(self, algorithm: str = "ed25519") -> None:
         """Makes the log, the first key with its alias, and the registry that names it."""
         (self.folder / "audit.db").write_bytes(_empty_log())
         row = parse_algorithm(algorithm)
         keys = KmsKeys(open_calls_to(self.url, self.region))
-        info = keys.create_key(row, alias=ALIAS)
+        info = keys.create_key(row, alias=self.alias)
         public_key = None if row.is_mac else parse_public_key(keys.export_public_key(info.arn).der)
         keys.close()
         first = RegisteredSigner(signer_id=OLD, algorithm=row, public_key=public_key, key_arn=info.arn)

@@ -20,6 +20,7 @@ from auditseal.cli.options import (
     remark,
 )
 from auditseal.cli.reconcile import parse_duration, parse_moment
+from auditseal.cli.rotation_report import rotation_members, rotation_text
 from auditseal.errors import InputError
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def plan(
 
     wish = _wish(stream, algorithm, signer_id, overlap, alias)
     with _desk(log, signers, None, dry_run=True) as desk:
-        _show(output, plan_rotation(desk, wish))
+        _show_plan(output, plan_rotation(desk, wish))
 
 
 @app.command()
@@ -99,7 +100,11 @@ def start(
 
     wish = _wish(stream, algorithm, signer_id, overlap, alias, (policy, signer_role, admin_role))
     with _desk(log, signers, None, dry_run=dry_run) as desk:
-        _show(output, start_rotation(desk, wish))
+        rotation = start_rotation(desk, wish)
+        if dry_run:
+            _show_plan(output, rotation)
+        else:
+            _show(output, rotation)
 
 
 @app.command()
@@ -355,62 +360,15 @@ def _show(
     damages: Sequence[Damage] = (),
 ) -> None:
     renderers: dict[str, Callable[[], str]] = {
-        "text": lambda: _text(rotation, served, damages),
-        "json": lambda: json_text(_members(rotation, served, damages)),
+        "text": lambda: rotation_text(rotation, served, damages),
+        "json": lambda: json_text(rotation_members(rotation, served, damages)),
     }
     emit(parse_outputs(output, ("text", "json")), renderers)
 
 
-def _members(rotation: Rotation, served: Sequence[Served], damages: Sequence[Damage]) -> dict[str, Any]:
-    return {
-        "schema_version": 1,
-        "rotation": rotation.id,
-        "step": str(rotation.step),
-        "next": rotation.next_action,
-        "streams": list(rotation.streams),
-        "old": rotation.old.members(),
-        "new": None if rotation.new is None else rotation.new.members(),
-        "new_signer_id": rotation.new_id,
-        "algorithm": rotation.algorithm,
-        "overlap_s": rotation.overlap_s,
-        "alias": rotation.alias,
-        "emergency": rotation.emergency,
-        "switched": dict(rotation.switched),
-        "activated_at": rotation.activated_at,
-        "locations": [
-            {"name": item.name, "serves_it": item.why_not is None, "why_not": item.why_not} for item in served
-        ],
-        "damage": [
-            {
-                "stream": damage.stream,
-                "proven_to": damage.proven_to,
-                "proven_by": None if damage.proven_by is None else damage.proven_by.where,
-                "in_doubt": None if damage.in_doubt is None else list(damage.in_doubt),
-                "contradicted": [f"{anchor.stream}#{anchor.seq}" for anchor in damage.contradicted],
-            }
-            for damage in damages
-        ],
+def _show_plan(output: list[str] | None, rotation: Rotation) -> None:
+    renderers: dict[str, Callable[[], str]] = {
+        "text": lambda: plan_text(rotation),
+        "json": lambda: json_text(rotation_members(rotation, (), ())),
     }
-
-
-def _text(rotation: Rotation, served: Sequence[Served], damages: Sequence[Damage]) -> str:
-    old, new = rotation.old, rotation.new
-    lines = [
-        f"Rotation of {old.signer_id} ({old.algorithm}) to {rotation.new_id} ({rotation.algorithm}): {rotation.step}",
-        f"  streams   {', '.join(rotation.streams)}",
-    ]
-    if new is not None:
-        lines.append(f"  new key   {new.key_arn}   fingerprint {new.fingerprint or 'none: a MAC'}")
-    lines += [f"  went over {stream} after #{seq:,}" for stream, seq in rotation.switched.items()]
-    lines += [f"  {'serves it' if item.why_not is None else 'NOT YET  '} {item.name}" for item in served]
-    lines += [f"            {item.why_not}" for item in served if item.why_not]
-    for damage in damages:
-        by = damage.proven_by
-        proven = "no evidence from before it" if by is None else f"proven up to #{by.seq:,} by {by.where} ({by.time})"
-        doubt = damage.in_doubt
-        said = f"#{doubt[0]:,} to #{doubt[1]:,} rest on the old key alone" if doubt else "nothing rests on it alone"
-        lines.append(f"  {damage.stream}: {proven}; {said}")
-        lines += [f"    REWRITTEN: not what was anchored at #{item.seq:,}" for item in damage.contradicted]
-    if rotation.next_action is not None:
-        lines.append(f"Next: auditseal rotate {rotation.next_action}")
-    return "\n".join(lines)
+    emit(parse_outputs(output, ("text", "json")), renderers)

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Final
 from auditseal.core.event import Event, Micros, format_time, parse_time
 from auditseal.core.registered_signer import Status
 from auditseal.core.rotation import DISABLED, PROBE, RETIRED, SEALED, VERIFIED, Rotation, Step
-from auditseal.errors import ConflictError, RejectedError, SignerError
+from auditseal.core.validity import Bound
+from auditseal.errors import ConflictError, InputError, RejectedError, SignerError
 from auditseal.service.rotate.activate import take_along
 from auditseal.service.rotate.checkpoints import make_checkpoint
 from auditseal.service.rotate.proof import require_valid
 
 if TYPE_CHECKING:
+    from auditseal.core.entry import StoredEntry
     from auditseal.core.registry import Registry
     from auditseal.ports import MacVerifier
     from auditseal.service.rotate.desk import Desk
@@ -73,11 +75,19 @@ def retire(desk: Desk, rotation: Rotation) -> Rotation:
     if desk.dry_run or rotation.reached(Step.RETIRED):
         return rotation
 
+    take_along(desk, rotation)
+    # From here on it is valid in no stream that begins later. Clocks of writers may be ahead of ours.
+    times = [_time_after(desk.store.entry(stream, seq)) for stream, seq in rotation.switched.items()]
+    ends_at = max([format_time(desk.clock()), *times])
+
     def retired(registry: Registry) -> Registry:
         known = desk.registered(rotation.old.signer_id, registry)
         if known.status is Status.REVOKED:
             return registry
-        return registry.with_changed(known.signer_id, status=Status.RETIRED)
+        if not rotation.all_streams:
+            return registry.with_changed(known.signer_id, status=Status.RETIRED)
+        until = Bound(time=ends_at, seq=known.valid_until.seq if known.valid_until else {})
+        return registry.with_changed(known.signer_id, status=Status.RETIRED, valid_until=until)
 
     desk.registry.update(retired)
     desk.reached("registry retired")
@@ -151,6 +161,14 @@ def disable(
     disable_key(desk, old.key_arn)
     desk.tell(rotation, DISABLED, {"signer": rotation.old.members()})
     return desk.again(rotation)
+
+
+def _time_after(entry: StoredEntry | None) -> str:
+    """A microsecond after an entry's time."""
+    try:
+        return format_time(Micros(parse_time(entry.columns.time or "" if entry and entry.columns else "") + 1))
+    except InputError:
+        return ""
 
 
 def _registries(desk: Desk) -> list[tuple[str, Registry]]:
