@@ -20,7 +20,7 @@ from auditseal.cli.options import (
     remark,
 )
 from auditseal.cli.reconcile import parse_duration, parse_moment
-from auditseal.cli.rotation_report import rotation_members, rotation_text
+from auditseal.cli.rotation_report import plan_text, rotation_members, rotation_text
 from auditseal.errors import InputError
 
 if TYPE_CHECKING:
