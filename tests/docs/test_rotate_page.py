@@ -1,14 +1,12 @@
-"""The commands of docs/how-to/rotate.md, run in one shell against the emulator; what the page shows must be printed."""
+"""The commands of docs/how-to/rotate.md, in their order, against the emulator; what the page shows must be printed."""
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
+import shlex
 from pathlib import Path
 
-from emulator import Emulator
+from auditseal.cli import entry
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "rotate.md"
 _BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -31,29 +29,24 @@ def _steps(page: str) -> list[tuple[str, int, list[str]]]:
     return steps
 
 
-def test_the_commands_of_the_page_do_what_it_says(tmp_path: Path, emulator: Emulator):
+def test_the_commands_of_the_page_do_what_it_says(tmp_path, monkeypatch, capsys, emulator):
+    monkeypatch.chdir(tmp_path)
+    for name, value in emulator.environment().items():
+        monkeypatch.setenv(name, value)
     steps = _steps(PAGE.read_text())
-    script = "".join(f'{command} 2>&1\necho "--- $?"\n' for command, _, _ in steps)
-    environment = {
-        **os.environ,
-        **emulator.environment(),
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-    }
-    done = subprocess.run(
-        ["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True, timeout=400
-    )
-    parts = re.split(r"^--- (\d+)$", done.stdout, flags=re.MULTILINE)
-    printed = list(zip(parts[::2], map(int, parts[1::2]), strict=False))
-    assert len(printed) == len(steps) > 20
-    for (command, code, shown), (text, actual) in zip(steps, printed, strict=True):
-        assert actual == code, f"$ {command}\n{text}"
+    assert len(steps) > 20
+    for command, expected, shown in steps:
+        program, *arguments = shlex.split(command)
+        if program == "export":
+            for name, _, value in (each.partition("=") for each in arguments):
+                monkeypatch.setenv(name, value)
+            continue
+        assert program == "auditseal"
+        code = entry.run(arguments)
+        printed = "".join(capsys.readouterr())
+        assert code == expected, f"$ {command}\n{printed}"
         for line in shown:
-            assert line in text, f"$ {command}\n{text}"
-    assert subprocess.run(
-        ["auditseal", "rotate", "status"],
-        cwd=tmp_path,
-        env={**environment, "AUDITSEAL_LOG": "sqlite:///audit.db", "AUDITSEAL_SIGNERS": "signers.json"},
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.startswith("Rotation of audit-2026 (rsa-sha256) to audit-2027 (ed25519): disabled")
+            assert line in printed, f"$ {command}\n{printed}"
+    assert entry.run(["rotate", "status"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("Rotation of audit-2026 (rsa-sha256) to audit-2027 (ed25519): disabled")

@@ -146,7 +146,7 @@ class Deployment:
         store = SqliteStore(self.address, read_only=True)
         macs = KmsMacVerifier(open_calls_to(self.url, self.region)) if ask_kms else None
         try:
-            return audit(store, registry or self.registry(), mac_verifier=macs)
+            return audit(store, self.registry() if registry is None else registry, mac_verifier=macs)
         finally:
             store.close()
             if macs is not None:
