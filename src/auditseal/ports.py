@@ -345,6 +345,7 @@ class Authenticator(Protocol):
         """
 
 
+@runtime_checkable
 class CheckpointSource(Protocol):
     """What a `Source` may have besides: the checkpoints of its streams."""
 
@@ -389,7 +390,9 @@ class CheckpointStore(Store, CheckpointSource, Protocol):
             StoreError: as `append`.
         """
 
-    def announce(self, stream: str, draft_at: Callable[[int, int | None], Draft], clock: Clock) -> Entry:
+    def announce(
+        self, stream: str, draft_at: Callable[[int, int | None], Draft], clock: Clock, *, then: Sequence[Draft] = ()
+    ) -> Entry:
         """Appends the entry that announces a checkpoint, under the locks and with the durability of `append`.
 
         No other writer's entry comes between what `draft_at` is told and the new entry, so that of two processes each
@@ -400,6 +403,11 @@ class CheckpointStore(Store, CheckpointSource, Protocol):
             draft_at: called with the seq that the entry will have, and the seq of the entry of the same type before it
                 (None: there is none); gives the entry's draft. It may read from this store, not write.
             clock: as `append`.
+            then: further drafts of the stream, whose ids are new in it, that follow in the same transaction with no
+                other entry between.
+
+        Returns:
+            The announcing entry; `then` stands right behind it.
 
         Raises:
             StoreError: as `append`; also what `draft_at` raises, and nothing is appended.

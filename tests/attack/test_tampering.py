@@ -31,6 +31,7 @@ ELSEWHERE = {
     Code.NOT_ANCHORED,
     Code.BELOW_GRADE,
     Code.BAD_PROOF,
+    Code.BAD_ROTATION,
     Code.CONTINUES,
     Code.NOT_COVERED,
 }

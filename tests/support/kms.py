@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import os
+
 from auditseal.adapters.signers.kms_calls import KmsCalls
 from auditseal.adapters.signers.kms_open import KmsSettings, open_kms
 from auditseal.adapters.signers.kms_retry import RetryRules
@@ -18,3 +21,27 @@ def calls_to(kms: FakeKms, *, transport: str = "auto", concurrency: int = 50, **
 def open_calls_to(url: str, region: str) -> KmsCalls:
     """Calls to a KMS at an address, which may be the fake or the emulator, with pauses between attempts."""
     return open_kms(KmsSettings(region=region, endpoint_url=url, concurrency=8))
+
+
+class _Shared:
+    """Calls that many share: closing them once does not end the others'."""
+
+    def __init__(self, calls: KmsCalls) -> None:
+        self._calls = calls
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._calls, name)
+
+    def close(self) -> None:
+        pass
+
+
+@functools.cache
+def _shared(url: str, region: str, process: int) -> _Shared:
+    del process  # a forked process has connections of its own
+    return _Shared(open_calls_to(url, region))
+
+
+def shared_calls_to(url: str, region: str) -> KmsCalls:
+    """As `open_calls_to`, the same ones each time in a process, since opening them costs most of a short test."""
+    return _shared(url, region, os.getpid())

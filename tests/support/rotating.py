@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,16 +21,27 @@ from auditseal.core.report import Report
 from auditseal.ports import Signer
 from auditseal.service.append import Appender
 from auditseal.service.audit import audit
+from auditseal.service.checkpoint import Checkpointer, Pace
+from auditseal.service.checkpoint_loop import CheckpointLoop
 from auditseal.service.ids import now_micros
 from auditseal.service.log import Log
+from auditseal.service.rotate.checkpoints import Checkpoints
 from auditseal.service.rotate.desk import Desk
 from auditseal.service.seal import Resealer, Sealer
 from auditseal.service.succession import Succession
-from support.kms import open_calls_to
+from support.kms import shared_calls_to as open_calls_to
 
 ALIAS = "alias/audit"
+ORIGIN = "log.example/audit"
 OLD = "audit-2026"
 NEW = "audit-2027"
+
+
+@functools.cache
+def _empty_log() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        SqliteStore.create(f"sqlite:///{folder}/audit.db")
+        return Path(folder, "audit.db").read_bytes()
 
 
 class Signers:
@@ -51,19 +64,26 @@ class Signers:
 class Deployment:
     """A folder with a log and a registry, and a KMS at an address."""
 
-    def __init__(self, folder: Path, url: str, region: str) -> None:
+    def __init__(self, folder: Path, url: str, region: str, *, mode: str = "event", checkpoints: bool = False) -> None:
         self.folder, self.url, self.region = folder, url, region
+        self.mode, self.has_checkpoints = mode, checkpoints or mode == "checkpoint"
         self.address = f"sqlite:///{folder}/audit.db"
         self.registry_path = folder / "signers.json"
         self.published_path = folder / "published.json"
         self.signers = Signers(url, region)
 
+    @property
+    def alias(self) -> str:
+        """One of its own where a file says so, since an emulator may be shared."""
+        own = self.folder / "alias"
+        return own.read_text() if own.exists() else ALIAS
+
     def create(self, algorithm: str = "ed25519") -> None:
         """Makes the log, the first key with its alias, and the registry that names it."""
-        SqliteStore.create(self.address)
+        (self.folder / "audit.db").write_bytes(_empty_log())
         row = parse_algorithm(algorithm)
         keys = KmsKeys(open_calls_to(self.url, self.region))
-        info = keys.create_key(row, alias=ALIAS)
+        info = keys.create_key(row, alias=self.alias)
         public_key = None if row.is_mac else parse_public_key(keys.export_public_key(info.arn).der)
         keys.close()
         first = RegisteredSigner(signer_id=OLD, algorithm=row, public_key=public_key, key_arn=info.arn)
@@ -77,8 +97,11 @@ class Deployment:
 
     def desk(self, *, reached: Callable[[str], None] = lambda _: None, published: bool = False) -> Desk:
         """The caller closes `desk.store` and `desk.keys`, or lets them end with the process."""
+        store = SqliteStore(self.address)
+        kept = Checkpoints(store=store, origin=ORIGIN, cover_entries=self.mode == "checkpoint")
         return Desk(
-            store=SqliteStore(self.address),
+            store=store,
+            checkpoints=kept if self.has_checkpoints else None,
             registry=RegistryAtPath(self.registry_path),
             keys=KmsKeys(open_calls_to(self.url, self.region)),
             signers=self.signers,
@@ -97,20 +120,33 @@ class Deployment:
         assert registered is not None
         signer = self.signers.open(registered)
         succession = Succession(store, signer, load or self.registry, self.signers.open)
-        sealer = Sealer(store, signer, succession=succession)
-        resealer = Resealer(sealer, grace_s=1.0) if background else None
-        return Log(store, Appender(store, sealer, resealer=resealer), sealer=sealer, resealer=resealer)
+        sealer = Sealer(store, signer, succession=succession) if self.mode == "event" else None
+        resealer = Resealer(sealer, grace_s=1.0) if background and sealer else None
+        loop = self._loop(store, signer, sealer, succession) if self.has_checkpoints else None
+        appender = Appender(store, sealer, resealer=resealer, checkpoints=loop)
+        return Log(store, appender, sealer=sealer, resealer=resealer, checkpoints=loop)
+
+    def _loop(
+        self, store: SqliteStore, signer: Signer, sealer: Sealer | None, succession: Succession
+    ) -> CheckpointLoop:
+        pace = Pace(interval_s=0.02)
+        made = Checkpointer(store, signer, origin=ORIGIN, pace=pace, sealer=sealer, succession=succession)
+        return CheckpointLoop(store, made, patience_s=10.0)
 
     def append(self, count: int = 5, *, stream: str = "default") -> None:
         with self.open_log() as log:
             log.append_many([Event(type="agent.spawned", payload={"n": n}, stream=stream) for n in range(count)])
+
+    def sign_pending(self) -> None:
+        with self.open_log() as log:
+            log.sign_pending()
 
     def audit(self, registry: Registry | None = None, *, ask_kms: bool = False) -> Report:
         """Verifies the log; offline, unless KMS is to be asked about MACs."""
         store = SqliteStore(self.address, read_only=True)
         macs = KmsMacVerifier(open_calls_to(self.url, self.region)) if ask_kms else None
         try:
-            return audit(store, registry or self.registry(), mac_verifier=macs)
+            return audit(store, self.registry() if registry is None else registry, mac_verifier=macs)
         finally:
             store.close()
             if macs is not None:

@@ -9,12 +9,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from auditseal.cli.exits import Exit, strongest
-from auditseal.cli.options import OutputOption, SignersOption, emit, json_lines, json_text, parse_outputs, remark
+from auditseal.cli.options import (
+    LogOption,
+    OutputOption,
+    SignersOption,
+    emit,
+    json_lines,
+    json_text,
+    parse_outputs,
+    remark,
+)
 from auditseal.errors import AuditSealError, ConflictError, InputError, NotFoundError, StoreError
 
 if TYPE_CHECKING:
     from auditseal.core.algorithm import Algorithm
     from auditseal.core.registry import RegisteredSigner
+    from auditseal.service.key_check import KeyCheck
 
 app = typer.Typer(no_args_is_help=True, help="Keys in AWS KMS.")
 
@@ -170,8 +180,16 @@ def list_keys(output: OutputOption = None) -> int:
 
 
 @app.command()
-def check(signers: SignersOption = None, output: OutputOption = None) -> int:
-    """Check each signer's key in KMS: its state, and that signers.json has the same public key."""
+def check(
+    signers: SignersOption = None,
+    max_age: Annotated[
+        int, typer.Option("--max-age", metavar="DAYS", help="Warn of active keys that are older.")
+    ] = 365,
+    output: OutputOption = None,
+) -> int:
+    """Check each signer's key in KMS: its state, its age, and that signers.json has the same public key."""
+    from datetime import UTC, datetime
+
     from auditseal.config import load_settings
     from auditseal.service.key_check import check_keys
     from auditseal.wiring import signing
@@ -181,14 +199,17 @@ def check(signers: SignersOption = None, output: OutputOption = None) -> int:
     settings = load_settings({"signers": signers}).settings
     path, registry = registry_for(settings, settings.log or "")
     with closing(signing.RegionalKeys(settings)) as keys:
-        checks = check_keys(registry, keys)
+        checks = check_keys(registry, keys, now=datetime.now(UTC), oldest_days=max_age)
     words = {True: "pass", False: "FAIL", None: "not checked"}
     codes = [{True: Exit.GOOD, False: Exit.BAD, None: Exit.INCONCLUSIVE}[item.holds] for item in checks]
     emit(
         outputs,
         {
             "text": lambda: (
-                "\n".join(f"{item.signer_id}  {words[item.holds]}  {item.detail}" for item in checks)
+                "\n".join(
+                    "\n".join([f"{item.signer_id}  {words[item.holds]}  {item.detail}", *_worth_a_look(item)])
+                    for item in checks
+                )
                 or f"{path} has no signers"
             ),
             "json": lambda: json_text(
@@ -196,13 +217,87 @@ def check(signers: SignersOption = None, output: OutputOption = None) -> int:
                     "schema_version": 1,
                     "exit_code": int(strongest(codes)),
                     "checks": [
-                        {"signerId": item.signer_id, "holds": item.holds, "detail": item.detail} for item in checks
+                        {
+                            "signerId": item.signer_id,
+                            "holds": item.holds,
+                            "detail": item.detail,
+                            "warnings": list(item.warnings),
+                        }
+                        for item in checks
                     ],
                 }
             ),
         },
     )
     return strongest(codes)
+
+
+@app.command()
+def delete(
+    signer_id: Annotated[str, typer.Argument(metavar="SIGNER", help="Its name in signers.json.")],
+    log: LogOption = None,
+    signers: SignersOption = None,
+    export: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--held-at", metavar="PATH|s3://…|git+PATH|https://…", help="Where its public key is held; repeatable."
+        ),
+    ] = None,
+    days: Annotated[int, typer.Option("--days", help="The waiting period: 7 to 30 days.")] = 30,
+    unused_for: Annotated[str, typer.Option("--unused-for", metavar="DURATION", help="Since its last use.")] = "7d",
+    accept_unverifiable_macs: Annotated[
+        bool,
+        typer.Option("--i-accept-unverifiable-macs", help="Nobody will be able to verify the key's MACs again."),
+    ] = False,
+    accept_unknown_use: Annotated[
+        bool, typer.Option("--i-checked-its-use", help="KMS cannot say when the key was last used; you looked it up.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Gather the evidence, and delete nothing.")] = False,
+    output: OutputOption = None,
+) -> int:
+    """Schedule a retired signer's key for deletion, if all the evidence is there that nobody needs it any more."""
+    from auditseal.cli.reconcile import parse_duration
+    from auditseal.config import load_settings
+    from auditseal.service.key_deletion import DeletionWish
+    from auditseal.wiring.key_deleting import delete_key
+
+    outputs = parse_outputs(output, ("text", "json"))
+    settings = load_settings({"log": log, "signers": signers}).settings
+    wish = DeletionWish(
+        signer_id=signer_id,
+        days=days,
+        unused_for_s=parse_duration(unused_for),
+        accept_unverifiable_macs=accept_unverifiable_macs,
+        accept_unknown_use=accept_unknown_use,
+        dry_run=dry_run,
+    )
+    outcome = delete_key(settings, wish, held_at=export or ())
+    words = {True: "pass", False: "FAIL", None: "not checked"}
+    lines = [f"  {words[item.holds]:11}  {item.what}: {item.detail}" for item in outcome.evidence]
+    if outcome.deletion is not None:
+        lines.append(
+            f"{signer_id}: KMS deletes {outcome.key_arn} on {outcome.deletion:%Y-%m-%d}; until then it can be "
+            "kept: aws kms cancel-key-deletion"
+        )
+    elif outcome.may_be_deleted:
+        lines.append(f"{signer_id}: {outcome.key_arn} may be deleted; nothing was done (--dry-run)")
+    else:
+        lines.append(f"{signer_id}: {outcome.key_arn} was not scheduled for deletion")
+    document = {
+        "schema_version": 1,
+        "signerId": signer_id,
+        "keyArn": outcome.key_arn,
+        "deletion": None if outcome.deletion is None else outcome.deletion.isoformat(),
+        "evidence": [{"what": item.what, "holds": item.holds, "detail": item.detail} for item in outcome.evidence],
+    }
+    emit(outputs, {"text": lambda: "\n".join(lines), "json": lambda: json_text(document)})
+    if outcome.may_be_deleted:
+        return Exit.GOOD
+    return Exit.BAD if any(item.holds is False for item in outcome.evidence) else Exit.INCONCLUSIVE
+
+
+def _worth_a_look(item: KeyCheck) -> list[str]:
+    return [f"  worth a look: {warning}" for warning in item.warnings]
 
 
 def _check_free(path: Path, signer_id: str) -> None:

@@ -20,6 +20,7 @@ from auditseal.cli.options import (
     remark,
 )
 from auditseal.cli.reconcile import parse_duration, parse_moment
+from auditseal.cli.rotation_report import plan_text, rotation_members, rotation_text
 from auditseal.errors import InputError
 
 if TYPE_CHECKING:
@@ -45,11 +46,17 @@ AlgorithmOption = Annotated[
 ]
 SignerIdOption = Annotated[str | None, typer.Option("--signer-id", help="The new signer's name in signers.json.")]
 OverlapOption = Annotated[
-    str, typer.Option("--overlap", metavar="DURATION", help="How long the old key is kept ready, such as 7d.")
+    str | None, typer.Option("--overlap", metavar="DURATION", help="How long the old key is kept ready; 7d by default.")
 ]
 AliasOption = Annotated[str | None, typer.Option("--alias", help="Moves to the new key, such as alias/audit.")]
 PolicyOption = Annotated[
-    Path | None, typer.Option("--policy", metavar="FILE", help="The new key's policy as JSON; else AWS's default.")
+    Path | None, typer.Option("--policy", metavar="FILE", help="The new key's policy as JSON; else as the old key's.")
+]
+SignerRoleOption = Annotated[
+    str | None, typer.Option("--signer-role", metavar="ARN", help="Who signs: the policy is made by the access rules.")
+]
+AdminRoleOption = Annotated[
+    str | None, typer.Option("--admin-role", metavar="ARN", help="Who administers the new key.")
 ]
 AskKmsOption = Annotated[bool, typer.Option("--ask-kms", help="Let KMS verify MACs of HMAC keys.")]
 
@@ -61,16 +68,16 @@ def plan(
     stream: StreamsOption = None,
     algorithm: AlgorithmOption = None,
     signer_id: SignerIdOption = None,
-    overlap: OverlapOption = "7d",
+    overlap: OverlapOption = None,
     alias: AliasOption = None,
     output: OutputOption = None,
 ) -> None:
     """Say what a rotation would do; nothing is done."""
     from auditseal.service.rotate.start import plan as plan_rotation
 
-    wish = _wish(stream, algorithm, signer_id, overlap, alias, None)
+    wish = _wish(stream, algorithm, signer_id, overlap, alias)
     with _desk(log, signers, None, dry_run=True) as desk:
-        _show(output, plan_rotation(desk, wish))
+        _show_plan(output, plan_rotation(desk, wish))
 
 
 @app.command()
@@ -80,18 +87,24 @@ def start(
     stream: StreamsOption = None,
     algorithm: AlgorithmOption = None,
     signer_id: SignerIdOption = None,
-    overlap: OverlapOption = "7d",
+    overlap: OverlapOption = None,
     alias: AliasOption = None,
     policy: PolicyOption = None,
+    signer_role: SignerRoleOption = None,
+    admin_role: AdminRoleOption = None,
     dry_run: DryRunOption = False,
     output: OutputOption = None,
 ) -> None:
     """Make the new key, export it, and announce it in signers.json."""
     from auditseal.service.rotate.start import start as start_rotation
 
-    wish = _wish(stream, algorithm, signer_id, overlap, alias, policy)
+    wish = _wish(stream, algorithm, signer_id, overlap, alias, (policy, signer_role, admin_role))
     with _desk(log, signers, None, dry_run=dry_run) as desk:
-        _show(output, start_rotation(desk, wish))
+        rotation = start_rotation(desk, wish)
+        if dry_run:
+            _show_plan(output, rotation)
+        else:
+            _show(output, rotation)
 
 
 @app.command()
@@ -254,10 +267,22 @@ def emergency(
     signer_id: SignerIdOption = None,
     alias: AliasOption = None,
     policy: PolicyOption = None,
+    signer_role: SignerRoleOption = None,
+    admin_role: AdminRoleOption = None,
     anchored: Annotated[
         list[str] | None,
         typer.Option("--anchored", metavar="STREAM#SEQ=HASH@TIME", help="What was witnessed or anchored; repeatable."),
     ] = None,
+    anchor: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--anchor", metavar="ADDRESS", help="An anchor that may hold checkpoints from before; repeatable."
+        ),
+    ] = None,
+    witness_policy: Annotated[
+        Path | None, typer.Option("--witness-policy", metavar="FILE", help="Whose cosignatures count.")
+    ] = None,
+    origin: Annotated[str | None, typer.Option("--origin", help="Of the log, where it has no checkpoints.")] = None,
     dry_run: DryRunOption = False,
     output: OutputOption = None,
 ) -> int:
@@ -265,11 +290,15 @@ def emergency(
     from auditseal.core.event import Micros, format_time
     from auditseal.service.rotate.emergency import emergency as go_over
     from auditseal.service.rotate.emergency import parse_anchor
+    from auditseal.wiring.rotating import evidence_of
 
-    wish = _wish(stream, algorithm, signer_id, "0s", alias, policy)
+    wish = _wish(stream, algorithm, signer_id, None, alias, (policy, signer_role, admin_role))
     moment = format_time(Micros(parse_moment(since) * 1_000_000))
     anchors = [parse_anchor(text) for text in anchored or ()]
     with _desk(log, signers, None, dry_run=dry_run) as desk:
+        anchors += evidence_of(
+            desk.store, stream, anchors=anchor or (), witness_policy=witness_policy, origin=origin, since=moment
+        )
         rotation, damages = go_over(desk, wish, since=moment, reason=reason, anchors=anchors)
     _show(output, rotation, (), damages)
     return Exit.BAD if any(damage.contradicted for damage in damages) else Exit.GOOD
@@ -279,21 +308,30 @@ def _wish(
     stream: Sequence[str] | None,
     algorithm: str | None,
     signer_id: str | None,
-    overlap: str,
+    overlap: str | None,
     alias: str | None,
-    policy: Path | None,
+    policy: tuple[Path | None, str | None, str | None] = (None, None, None),
 ) -> Wish:
     from auditseal.cli.keys import read_policy
+    from auditseal.config import load_settings
     from auditseal.service.rotate.start import Wish
+    from auditseal.wiring.rotating import policy_of
 
+    file, signer_role, admin_role = policy
+    settings = load_settings().settings
     return Wish(
         streams=tuple(stream or ()),
         algorithm=algorithm,
         new_id=signer_id,
-        overlap_s=parse_duration(overlap),
-        alias=alias,
-        policy=read_policy(policy),
+        overlap_s=None if overlap is None else parse_duration(overlap),
+        alias=alias or _alias_of(settings.kms_key_id),
+        policy=policy_of(settings, file=read_policy(file), signer_role=signer_role, admin_role=admin_role),
     )
+
+
+def _alias_of(key_id: str | None) -> str | None:
+    """The alias by which writers are configured to name the key, if they are: it must move with the key."""
+    return key_id if key_id is not None and key_id.startswith("alias/") else None
 
 
 def _desk(
@@ -322,60 +360,15 @@ def _show(
     damages: Sequence[Damage] = (),
 ) -> None:
     renderers: dict[str, Callable[[], str]] = {
-        "text": lambda: _text(rotation, served, damages),
-        "json": lambda: json_text(_members(rotation, served, damages)),
+        "text": lambda: rotation_text(rotation, served, damages),
+        "json": lambda: json_text(rotation_members(rotation, served, damages)),
     }
     emit(parse_outputs(output, ("text", "json")), renderers)
 
 
-def _members(rotation: Rotation, served: Sequence[Served], damages: Sequence[Damage]) -> dict[str, Any]:
-    return {
-        "schema_version": 1,
-        "rotation": rotation.id,
-        "step": str(rotation.step),
-        "next": rotation.next_action,
-        "streams": list(rotation.streams),
-        "old": rotation.old.members(),
-        "new": None if rotation.new is None else rotation.new.members(),
-        "new_signer_id": rotation.new_id,
-        "algorithm": rotation.algorithm,
-        "overlap_s": rotation.overlap_s,
-        "alias": rotation.alias,
-        "emergency": rotation.emergency,
-        "switched": dict(rotation.switched),
-        "activated_at": rotation.activated_at,
-        "locations": [
-            {"name": item.name, "serves_it": item.why_not is None, "why_not": item.why_not} for item in served
-        ],
-        "damage": [
-            {
-                "stream": damage.stream,
-                "proven_to": damage.proven_to,
-                "in_doubt": None if damage.in_doubt is None else list(damage.in_doubt),
-                "contradicted": [f"{anchor.stream}#{anchor.seq}" for anchor in damage.contradicted],
-            }
-            for damage in damages
-        ],
+def _show_plan(output: list[str] | None, rotation: Rotation) -> None:
+    renderers: dict[str, Callable[[], str]] = {
+        "text": lambda: plan_text(rotation),
+        "json": lambda: json_text(rotation_members(rotation, (), ())),
     }
-
-
-def _text(rotation: Rotation, served: Sequence[Served], damages: Sequence[Damage]) -> str:
-    old, new = rotation.old, rotation.new
-    lines = [
-        f"Rotation of {old.signer_id} ({old.algorithm}) to {rotation.new_id} ({rotation.algorithm}): {rotation.step}",
-        f"  streams   {', '.join(rotation.streams)}",
-    ]
-    if new is not None:
-        lines.append(f"  new key   {new.key_arn}   fingerprint {new.fingerprint or 'none: a MAC'}")
-    lines += [f"  went over {stream} after #{seq:,}" for stream, seq in rotation.switched.items()]
-    lines += [f"  {'serves it' if item.why_not is None else 'NOT YET  '} {item.name}" for item in served]
-    lines += [f"            {item.why_not}" for item in served if item.why_not]
-    for damage in damages:
-        proven = f"proven up to #{damage.proven_to:,} by an anchor" if damage.proven_to >= 0 else "nothing is anchored"
-        doubt = damage.in_doubt
-        said = f"#{doubt[0]:,} to #{doubt[1]:,} rest on the old key alone" if doubt else "nothing rests on it alone"
-        lines.append(f"  {damage.stream}: {proven}; {said}")
-        lines += [f"    REWRITTEN: not what was anchored at #{item.seq:,}" for item in damage.contradicted]
-    if rotation.next_action is not None:
-        lines.append(f"Next: auditseal rotate {rotation.next_action}")
-    return "\n".join(lines)
+    emit(parse_outputs(output, ("text", "json")), renderers)

@@ -9,11 +9,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from auditseal.cli.exits import Exit
-from auditseal.cli.options import OutputOption, SignersOption, emit, json_lines, json_text, parse_outputs
+from auditseal.cli.options import (
+    OutputOption,
+    SignersOption,
+    StreamsOption,
+    emit,
+    json_lines,
+    json_text,
+    parse_outputs,
+)
 from auditseal.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
     from auditseal.core.registry import KeyForm, RegisteredSigner, Registry
+    from auditseal.service.registry_check import RegistryReport
 
 app = typer.Typer(no_args_is_help=True, help="The accepted signers: signers.json.")
 
@@ -39,23 +48,110 @@ def list_signers(file: FileArgument = None, signers: SignersOption = None, outpu
 
 
 @app.command()
-def check(file: FileArgument = None, signers: SignersOption = None, output: OutputOption = None) -> int:
-    """Check that a signers.json can be relied on, and say what is worth a look."""
+def check(
+    file: FileArgument = None,
+    signers: SignersOption = None,
+    log: Annotated[
+        str | None, typer.Option("--log", metavar="ADDRESS", help="Compare it with what this log says of its signers.")
+    ] = None,
+    stream: StreamsOption = None,
+    output: OutputOption = None,
+) -> int:
+    """Check that a signers.json can be relied on; with --log, that it agrees with the chain."""
     outputs = parse_outputs(output, ("text", "json"))
     path, registry = _load(file or signers)
     warnings = registry.warnings()
+    report = None if log is None else _against(log, registry, stream)
     lines = [f"{path}: {len(registry)} signer{'' if len(registry) == 1 else 's'}"]
     lines += [f"  worth a look: {warning}" for warning in warnings]
+    if report is not None:
+        lines += [f"  {finding.code}  {finding.signer_id}: {finding.message}" for finding in report.findings]
+        lines.append(
+            f"  {report.checked} entries about signers, {len(report.findings) or 'no'} disagreement"
+            f"{'' if len(report.findings) == 1 else 's'}; whether the log itself holds: auditseal verify"
+        )
     emit(
         outputs,
         {
             "text": lambda: "\n".join(lines),
             "json": lambda: json_text(
-                {"schema_version": 1, "path": str(path), "signers": len(registry), "warnings": warnings}
+                {
+                    "schema_version": 1,
+                    "path": str(path),
+                    "signers": len(registry),
+                    "warnings": warnings,
+                    "checked": None if report is None else report.checked,
+                    "findings": [
+                        {
+                            "code": str(finding.code),
+                            "signerId": finding.signer_id,
+                            "stream": finding.stream,
+                            "seq": finding.seq,
+                            "message": finding.message,
+                        }
+                        for finding in (report.findings if report is not None else ())
+                    ],
+                }
             ),
         },
     )
-    return Exit.GOOD if len(registry) else Exit.INCONCLUSIVE
+    if report is not None and report.findings:
+        return Exit.BAD
+    return Exit.GOOD if len(registry) and (report is None or report.checked) else Exit.INCONCLUSIVE
+
+
+@app.command()
+def publish(
+    to: Annotated[
+        list[str] | None,
+        typer.Option("--to", metavar="PATH|s3://…|git+PATH", help="Where verifiers get it; repeatable."),
+    ] = None,
+    file: FileArgument = None,
+    signers: SignersOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say where it differs, and write nothing.")] = False,
+    output: OutputOption = None,
+) -> int:
+    """Publish signers.json: whole or not at all, to a file, a bucket that keeps versions, or a work tree of git."""
+    from auditseal.config import load_settings
+    from auditseal.wiring.publishing import publish_registry
+
+    outputs = parse_outputs(output, ("text", "json"))
+    path, registry = _load(file or signers)
+    places = [*(to or ()), *load_settings().settings.signers_locations]
+    if not places:
+        raise InputError("no place to publish to: give --to, or set AUDITSEAL_SIGNERS_LOCATIONS")
+    outcomes = publish_registry(registry, places, dry_run=dry_run)
+    emit(
+        outputs,
+        {
+            "text": lambda: "\n".join(f"{item.name}  {item.state}" + _why(item.why_not) for item in outcomes),
+            "json": lambda: json_text(
+                {
+                    "schema_version": 1,
+                    "path": str(path),
+                    "locations": [
+                        {"name": item.name, "state": item.state, "why_not": item.why_not} for item in outcomes
+                    ],
+                }
+            ),
+        },
+    )
+    return Exit.REMOTE if any(item.why_not for item in outcomes) else Exit.GOOD
+
+
+def _why(why_not: str | None) -> str:
+    return f": {why_not}" if why_not else ""
+
+
+def _against(log: str, registry: Registry, streams: list[str] | None) -> RegistryReport:
+    from auditseal.service.registry_check import check_registry
+    from auditseal.wiring.sources import open_store
+
+    store = open_store(log, read_only=True)
+    try:
+        return check_registry(registry, store, streams)
+    finally:
+        store.close()
 
 
 @app.command()

@@ -32,8 +32,9 @@ Micros = NewType("Micros", int)
 """Microseconds since 1970-01-01T00:00:00Z."""
 
 BODY_VERSION: Final = 1
-RESERVED_TYPES: Final = "auditseal."
-"""Types with this prefix are the log's own statements about itself."""
+OWN_PREFIX: Final = "auditseal."
+RESERVED_TYPES: Final = (OWN_PREFIX, "signer.")
+"""Types with these prefixes are the log's own statements: about itself, and about who signs it."""
 
 _STREAM: Final = re.compile(r"[a-z0-9._/-]{1,128}", re.ASCII)
 _NAME: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,256}")

@@ -68,6 +68,7 @@ class Code(StrEnum):
     NOT_COVERED = "not-covered"
     BAD_PROOF = "bad-proof"
     CONTINUES = "continues"
+    BAD_ROTATION = "bad-rotation"
 
 
 _SEVERITIES: Final = {

@@ -8,7 +8,7 @@ Source: `docs/spec/rotation.md` §1.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
@@ -27,9 +27,8 @@ ABANDONED: Final = "signer.abandoned"
 REVOKED: Final = "signer.revoked"
 SEALED: Final = "signer.sealed"
 PROBE: Final = "signer.probe"
-SUCCESSOR: Final = "successor"
-"""A member of signers.json: who signs in place of a signer whose streams all went over."""
 
+_IDS: Final = 100
 _NAMESPACE: Final = UUID("0b9f6c3e-6f5e-5d7b-9a55-2f7e3f1c8a10")
 
 
@@ -53,6 +52,8 @@ _STEP_OF: Final = {
     DISABLED: Step.DISABLED,
     ABANDONED: Step.ABANDONED,
 }
+STEPS: Final = (PLANNED, *_STEP_OF)
+"""The types of entries that tell a rotation's steps."""
 _ORDER: Final = list(Step)
 _UNDER_WAY: Final = frozenset({Step.PLANNED, Step.ANNOUNCED})
 _NEXT: Final = {
@@ -80,6 +81,8 @@ class Rotation:
     Attributes:
         id: a UUID that follows from the lead stream, the old signer and how many attempts were abandoned before.
         streams: those that go over, the lead stream first.
+        all_streams: whether those go over too that the old signer begins before the activation.
+        token: random; the new key bears it, so that nobody can lay another key in its place beforehand.
         old: who signs before.
         new_id: signer id of who signs after.
         algorithm: what it signs with.
@@ -98,6 +101,8 @@ class Rotation:
     new_id: str
     algorithm: str
     overlap_s: int
+    all_streams: bool = True
+    token: str = ""
     alias: str | None = None
     step: Step = Step.PLANNED
     new: KeyName | None = None
@@ -117,8 +122,8 @@ class Rotation:
 
     @property
     def next_action(self) -> str | None:
-        """What to do next; None where nothing is left."""
-        return _NEXT.get(self.step)
+        """What to do next; None where nothing is left. A stolen key is revoked and disabled as it is left."""
+        return None if self.emergency and self.step is Step.VERIFIED else _NEXT.get(self.step)
 
     def reached(self, step: Step) -> bool:
         """Whether it is at this step or beyond; an abandoned rotation reached none."""
@@ -134,9 +139,14 @@ class Rotation:
             first = "it was abandoned: start another" if self.step is Step.ABANDONED else f"do {self.next_action} first"
             raise ConflictError(f"the rotation of {self.old.signer_id} to {self.new_id} is {self.step}: {first}")
 
-    def event_id(self, name: str, stream: str | None = None) -> str:
-        """The id of one of its entries: always the same, so that doing a step again adds nothing."""
-        return str(uuid5(_NAMESPACE, f"{self.id} {name} {stream or self.lead}"))
+    def event_ids(self, name: str, stream: str | None = None) -> Iterator[str]:
+        """The ids that one of its entries may have, of which it takes the first that no other event has taken.
+
+        They are always the same, so that doing a step again adds nothing; there are several, since whoever may append
+        chooses ids, and could have taken the first one to keep the entry out.
+        """
+        for number in range(_IDS):
+            yield str(uuid5(_NAMESPACE, f"{self.id} {name} {stream or self.lead} {number}"))
 
 
 def rotation_id(lead: str, old_id: str, attempt: int) -> str:
@@ -173,6 +183,8 @@ def _planned(number: str, payload: Mapping[str, Any]) -> Rotation:
         new_id=payload["newSignerId"],
         algorithm=payload["algorithm"],
         overlap_s=int(payload["overlapSeconds"]),
+        all_streams=payload["allStreams"] is True,
+        token=str(payload["token"]),
         alias=payload.get("alias"),
         emergency=payload.get("emergency") is True,
     )
@@ -195,6 +207,8 @@ def plan_payload(rotation: Rotation) -> dict[str, Any]:
     return {
         "rotation": rotation.id,
         "streams": list(rotation.streams),
+        "allStreams": rotation.all_streams,
+        "token": rotation.token,
         "old": rotation.old.members(),
         "newSignerId": rotation.new_id,
         "algorithm": rotation.algorithm,

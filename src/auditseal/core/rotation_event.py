@@ -160,6 +160,16 @@ def proofs_in(entry: StoredEntry) -> list[Proof]:
         return []
 
 
+def check_place(handover: Handover, seq: int) -> None:
+    """Returns if the statement was made before this place: its head is an entry before it.
+
+    Raises:
+        InputError: it is not.
+    """
+    if handover.after_seq >= seq:
+        raise InputError(f"its statement names entry {handover.after_seq}, which is not before it")
+
+
 def check_handover(handover: Handover, proofs: Sequence[Proof], registry: Registry) -> None:
     """Returns if both keys, as the registry has them, signed the statement; their validity is not asked.
 

@@ -13,6 +13,7 @@ from auditseal.core.run import ChainFold
 from auditseal.core.tree_part import TreePart
 
 if TYPE_CHECKING:
+    from auditseal.core.handover_check import GoodHandover
     from auditseal.core.registered_signer import RegisteredSigner
 
 
@@ -38,6 +39,7 @@ class StreamPart:
         # Entries without any signature, by range: in a log of checkpoints these are all.
         self._unsigned: list[list[int]] = []
         self._unsigned_ids: dict[int, str | None] = {}
+        self.handovers: list[GoodHandover] = []
 
     def count(self, seq: int, time: str, signer: RegisteredSigner | None) -> None:
         """Takes note of one entry and of who signed it."""
@@ -83,6 +85,7 @@ class StreamPart:
             else:
                 self._unsigned.append([first, last])
         self._unsigned_ids.update(following._unsigned_ids)
+        self.handovers += following.handovers
         self.close_range()
         following.close_range()
         self._signed += following._signed

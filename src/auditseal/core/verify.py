@@ -10,7 +10,8 @@ For each entry, from what is stored and nothing else:
    `broken-link`, `time-runs-back`; `auditseal.core.run`);
 5. each signature is well formed (`malformed-signature`), of a known signer (`unknown-signer`) that was valid there
    (`signer-not-valid-here`), and verifies over the stored hash (`bad-signature`); an entry without a signature that
-   passes is `unsigned`;
+   passes is `unsigned`; one that hands its stream over to another signer is what both keys signed (`bad-rotation`),
+   and each of them signed only on its own side of it (`auditseal.core.handover_check`);
 
 and at the end:
 
@@ -40,10 +41,12 @@ from auditseal.core.chain import entry_hash
 from auditseal.core.event import Body, body_from
 from auditseal.core.evidence import OWN_TYPES, Checkpoints, Outside, note_own, prove
 from auditseal.core.grade import Grade
+from auditseal.core.handover_check import check_entry, check_ranges
 from auditseal.core.log_keys import LogKeys
 from auditseal.core.plain_run import is_plain_run, stored_entry
 from auditseal.core.registered_signer import Status
 from auditseal.core.report import Code, Finding, Findings, Report
+from auditseal.core.rotation_event import ROTATED
 from auditseal.core.run import ChainFold
 from auditseal.core.stream_part import StreamPart
 from auditseal.errors import InputError, SignatureInvalidError, SignerError, SignerNotAllowedError
@@ -122,6 +125,13 @@ class Segment:
         part.tree.add(entry.seq, entry.hash, time)
         if body is not None and body.type in OWN_TYPES:
             note_own(part.tree, entry.seq, body)
+        elif body is not None and body.type == ROTATED:
+            assert self._trust is not None
+            handover = check_entry(entry, body, self._trust.registry)
+            if isinstance(handover, Finding):
+                found.append(handover)
+            elif handover is not None:
+                part.handovers.append(handover)
         for finding in found:
             self._findings.add(finding)
 
@@ -208,7 +218,8 @@ class Segment:
         assert self._trust is not None
         outside = outside or Outside()
         for part in self._streams.values():
-            for finding in (*part.unsigned_findings(), *part.fold.finish()):
+            ranges = check_ranges(part.fold.stream, part.handovers, part.summary().signed_by) if part.handovers else ()
+            for finding in (*part.unsigned_findings(), *part.fold.finish(), *ranges):
                 self._findings.add(finding)
         unread: list[str | None] = [name for name in expected_streams if name not in self._streams]
         for name in unread or ([] if self._streams else [None]):

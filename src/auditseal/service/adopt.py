@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from auditseal.core.event import RESERVED_TYPES, Event
+from auditseal.core.event import OWN_PREFIX, Event
 from auditseal.errors import ConflictError, NotCheckedError, SignerError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from auditseal.core.report import Report
     from auditseal.service.log import Log
 
-ADOPTED: Final = f"{RESERVED_TYPES}adopted"
+ADOPTED: Final = f"{OWN_PREFIX}adopted"
 """The type of the statement."""
 
 

@@ -224,6 +224,15 @@ class Appender:
             return self._sealer.signer
         return self._covering.checkpointer.signer if self._covering is not None else None
 
+    def _turn_of(self, stream: str, seq: int) -> Signer | None:
+        """Who signs an entry, or the checkpoint over it."""
+        if self._covering is None:
+            return self._signer
+        try:
+            return self._covering.checkpointer.signer_at(stream, seq)
+        except SignerError:
+            return None
+
     @property
     def _outage(self) -> SignerError | None:
         if self._sealer is not None:
@@ -232,7 +241,8 @@ class Appender:
 
     def _draft(self, event: Event) -> Draft:
         if str(event.type).startswith(RESERVED_TYPES):
-            raise InputError(f"types that begin with {RESERVED_TYPES} are the log's own: give the event another")
+            own = " or ".join(RESERVED_TYPES)
+            raise InputError(f"types that begin with {own} are the log's own: give the event another")
         return make_draft(event, new_id=self._make_id(), limits=self._limits)
 
     def _try_draft(self, event: Event | InputError) -> Draft | InputError:
@@ -293,7 +303,7 @@ class Appender:
             if isinstance(outcome, AuditSealError):
                 receipts.append(outcome)
                 continue
-            receipt = _receipt(outcome, signed, covered, self._signer, told)
+            receipt = _receipt(outcome, signed, covered, self._turn_of, told)
             told.add((receipt.stream, receipt.seq))
             receipts.append(receipt)
         return _Part(receipts, cause or self._outage)
@@ -356,7 +366,7 @@ def _receipt(
     outcome: Appended,
     signed: dict[tuple[str, int], StoredSignature],
     covered: Mapping[str, int],
-    signer: Signer | None,
+    turn_of: Callable[[str, int], Signer | None],
     told: set[tuple[str, int]],
 ) -> Receipt:
     """The receipt of an outcome; `told` are the entries that an event before it in the same call has made."""
@@ -367,6 +377,7 @@ def _receipt(
     else:
         signature = signed.get((entry.stream, entry.seq))
     named = outcome.found.columns if outcome.found is not None else outcome.new
+    signer = turn_of(entry.stream, entry.seq)
     coverer = signer if signature is None and entry.seq < covered.get(entry.stream, 0) else None
     is_signed = signature is not None or coverer is not None
     return Receipt(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from auditseal.core.checkpoint import Checkpoint, format_checkpoint, log_origin_of, parse_checkpoint, stream_origin
 from auditseal.core.event import Event, Limits, Micros, format_time, make_draft, parse_body
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from auditseal.ports import CheckpointStore, Clock, NoteSigner
     from auditseal.service.cosign import Cosigner
     from auditseal.service.seal import Sealer
+    from auditseal.service.succession import Turns
 
 _MICROS: Final = 1_000_000
 
@@ -56,6 +57,7 @@ class Prepared:
     stream: str
     size: int
     text: str
+    signer: NoteSigner
 
 
 class Checkpointer:
@@ -69,6 +71,8 @@ class Checkpointer:
         origin: str,
         pace: Pace | None = None,
         sealer: Sealer | None = None,
+        covers_entries: bool | None = None,
+        succession: Turns | None = None,
         cosigner: Cosigner | None = None,
         clock: Clock = now_micros,
         make_id: Callable[[], str] = new_id,
@@ -77,20 +81,26 @@ class Checkpointer:
 
         Args:
             store: the log.
-            signer: what signs.
+            signer: what signs what no other signer has taken over.
             origin: of the log; a stream's origin is `<origin>/<stream>`.
             pace: what next checkpoint is promised.
             sealer: signs the announcing entries as well, in a log where each entry is signed; None in one where
                 checkpoints cover them.
+            covers_entries: whether entries under a checkpoint need no signature; None: where there is no `sealer`.
+            succession: says who signs after a rotation; None leaves all to `signer`.
             cosigner: asks witnesses; None asks nobody.
             clock: microseconds since the epoch.
             make_id: gives entries their id.
         """
-        self.signer = signer
+        self._given = signer
+        self.signer: NoteSigner = signer
+        """What signs now: the one given, or the last that took over from it."""
         self.pace = pace or Pace()
-        self._store = store
+        self.store = store
         self._origin = origin
         self._sealer = sealer
+        self._covers_entries = sealer is None if covers_entries is None else covers_entries
+        self._succession = succession
         self._cosigner = cosigner
         self._clock = clock
         self._make_id = make_id
@@ -100,7 +110,7 @@ class Checkpointer:
 
     def tree(self, stream: str) -> StreamTree:
         """The stream's tree."""
-        return self._trees.setdefault(stream, StreamTree(self._store, stream))
+        return self._trees.setdefault(stream, StreamTree(self.store, stream))
 
     def create(self, streams: Sequence[str]) -> list[StoredCheckpoint]:
         """A new checkpoint for each stream, all under one signature.
@@ -119,25 +129,69 @@ class Checkpointer:
         """
         with self._turn:
             asked = sorted(set(streams))
-            others = [stream for stream in asked if stream != HEADS_STREAM]
             if not asked:
                 raise InputError("a checkpoint is made for one stream or more")
-            if len(asked) == 1:
-                made = [self._signed(self._prepare(asked[0]))]
-            else:
-                made = self._cover([self._prepare(stream) for stream in others])
-            self._store.add_checkpoints(made, settle=self._sealer is None)
-        signed = next(each for each in made if each.signatures)
+            others = [stream for stream in asked if stream != HEADS_STREAM] if len(asked) > 1 else asked
+            groups: dict[str, list[Prepared]] = {}
+            for prepared in map(self._prepare, others):
+                groups.setdefault(prepared.signer.signer_id, []).append(prepared)
+            made = []
+            for group in groups.values():
+                part = self._cover(group) if len(asked) > 1 else [self._signed(*group)]
+                self.store.add_checkpoints(part, settle=self._covers_entries)
+                made += part
         if self._cosigner is not None:
-            lines = self._cosigner.collect(signed, self.tree(signed.stream))
-            made[made.index(signed)] = replace(signed, signatures=(*signed.signatures, *lines))
+            for signed in [each for each in made if each.signatures]:
+                lines = self._cosigner.collect(signed, self.tree(signed.stream))
+                made[made.index(signed)] = replace(signed, signatures=(*signed.signatures, *lines))
         return made
+
+    def hand_over(self, stream: str, draft: Draft, *, unless: Callable[[], None]) -> int:
+        """Appends an entry right behind a checkpoint over all that is before it, so that its seq parts two ranges.
+
+        Args:
+            stream: which; it has entries.
+            draft: of the entry; its id is new in the stream.
+            unless: called when nobody else can append; raises what keeps the entry out.
+
+        Returns:
+            The seq of the entry; the checkpoint has that size.
+
+        Raises:
+            SignerError: appended, and the checkpoint is not signed: `complete` does that.
+            StoreError: as `create`; also what `unless` raises, and nothing is appended.
+        """
+        with self._turn:
+            self._check_known(stream)
+            size = self._announce(stream, then=[draft], unless=unless)[0]
+            self._complete(stream, size)
+        return size
+
+    def complete(self, stream: str, size: int) -> None:
+        """Signs and keeps a checkpoint that was announced, if it is not kept; any other entry announces none.
+
+        Raises:
+            SignerError, StoreError: as `create`.
+        """
+        with self._turn:
+            self._check_known(stream)
+            self._complete(stream, size)
+
+    def signer_at(self, stream: str, seq: int) -> NoteSigner:
+        """Who signs the checkpoint over an entry.
+
+        Raises:
+            SignerError: it cannot be said.
+        """
+        if self._succession is None:
+            return self.signer
+        return cast("NoteSigner", self._succession.signer_at(stream, seq))
 
     def due(self) -> dict[str, int]:
         """By stream that has entries beyond its last checkpoint, how many."""
         found = {}
-        for head in self._store.streams():
-            last = self._store.last_checkpoint(head.stream)
+        for head in self.store.streams():
+            last = self.store.last_checkpoint(head.stream)
             uncovered = head.seq + 1 - (last.size if last is not None else 0)
             if uncovered > 0 and head.stream != HEADS_STREAM:
                 found[str(head.stream)] = uncovered
@@ -147,17 +201,27 @@ class Checkpointer:
         """Releases signer and witnesses. Idempotent."""
         if self._cosigner is not None:
             self._cosigner.close()
-        self.signer.close()
+        if self._succession is not None:
+            self._succession.close()
+        self._given.close()
 
     def _prepare(self, stream: str) -> Prepared:
-        head = self._store.head(stream)
+        head = self.store.head(stream)
         if head.seq < 0:
             raise NotFoundError(f"the stream {stream} has no entries, and so no checkpoint")
         self._check_known(stream)
-        size = head.seq + 1 if self._is_announced(stream, head.seq) else self._announce(stream)
+        signer = self._announced_by(stream, head.seq)
+        size = head.seq + 1
+        if signer is None:
+            size, signer = self._announce(stream)
+        return self._at(stream, size, signer)
+
+    def _at(self, stream: str, size: int, signer: NoteSigner) -> Prepared:
         frontier = self.tree(stream).grow_to(size)
         checkpoint = Checkpoint(origin=stream_origin(self._origin, stream), size=size, root=frontier.root())
-        return Prepared(stream=stream, size=size, text=format_checkpoint(checkpoint))
+        if stream != HEADS_STREAM:
+            self.signer = signer
+        return Prepared(stream=stream, size=size, text=format_checkpoint(checkpoint), signer=signer)
 
     def _check_known(self, stream: str) -> None:
         """Once for each stream: the log never signs a second history, whatever happened to its entries or its tree.
@@ -167,7 +231,7 @@ class Checkpointer:
         """
         if stream in self._known:
             return
-        last = self._store.last_checkpoint(stream)
+        last = self.store.last_checkpoint(stream)
         if last is not None:
             try:
                 is_same = self.tree(stream).root(last.size) == parse_checkpoint(last.text).root
@@ -177,40 +241,59 @@ class Checkpointer:
                 raise StoreError(f"{stream} contradicts its checkpoint of size {last.size}, so none is made: verify it")
         self._known.add(stream)
 
-    def _is_announced(self, stream: str, seq: int) -> bool:
-        """Whether the last entry announces a checkpoint by this signer that was never kept."""
-        entry = self._store.entry(stream, seq)
-        last = self._store.last_checkpoint(stream)
-        if entry is None or (last is not None and last.size > seq):
-            return False
+    def _announced_by(self, stream: str, seq: int) -> NoteSigner | None:
+        """Who is to sign the checkpoint that an entry announces; None if it announces none, or one that is kept."""
+        entry = self.store.entry(stream, seq)
+        over = self.store.checkpoint_over(stream, seq)
+        if entry is None or (over is not None and over.size == seq + 1):
+            return None
         body = parse_body(entry.body)
-        return body.type == CHECKPOINT_TYPE and Promise.from_payload(body.payload).signer == self.signer.signer_id
+        if body.type != CHECKPOINT_TYPE:
+            return None
+        signer = self.signer_at(stream, seq)
+        return signer if Promise.from_payload(body.payload).signer == signer.signer_id else None
 
-    def _announce(self, stream: str) -> int:
+    def _complete(self, stream: str, size: int) -> None:
+        signer = self._announced_by(stream, size - 1) if size else None
+        if signer is not None:
+            self.store.add_checkpoints([self._signed(self._at(stream, size, signer))], settle=self._covers_entries)
+
+    def _announce(
+        self, stream: str, *, then: Sequence[Draft] = (), unless: Callable[[], None] = lambda: None
+    ) -> tuple[int, NoteSigner]:
+        """(the size that is announced, who will sign it)."""
         tree = self.tree(stream)
-        tree.grow_to(self._store.head(stream).seq + 1)  # most of the work, done before the stream is locked
+        tree.grow_to(self.store.head(stream).seq + 1)  # most of the work, done before the stream is locked
+        signer = self.signer
 
         def draft_at(seq: int, before: int | None) -> Draft:
+            nonlocal signer
+            unless()
+            # Whose turn it is, is asked while nobody can append: no entry that hands over comes in between.
+            signer = self.signer_at(stream, seq)
             promise = Promise(
                 size=seq + 1,
-                signer=self.signer.signer_id,
+                signer=signer.signer_id,
                 next_by=Micros(self._clock() + int(self.pace.heartbeat_s * _MICROS)),
                 previous=None if before is None else (before + 1, tree.root(before + 1)),
             )
             return self._draft(stream, CHECKPOINT_TYPE, promise.to_payload())
 
-        entry = self._store.announce(stream, draft_at, self._clock)
+        entry = self.store.announce(stream, draft_at, self._clock, then=then)
         if self._sealer is not None:
             self._sealer.finish([entry], self._sealer.begin([entry]))
-        return entry.seq + 1
+        return entry.seq + 1, signer
 
     def _cover(self, prepared: Sequence[Prepared]) -> list[StoredCheckpoint]:
+        """One signature for several checkpoints; where its signer may not sign the heads, each has its own."""
         heads, paths = cover_texts([each.text for each in prepared])
         draft = self._draft(HEADS_STREAM, HEADS_TYPE, heads.to_payload())
-        entry = self._store.append([draft], self._clock)[0].new
+        entry = self.store.append([draft], self._clock)[0].new
         assert entry is not None
         if self._sealer is not None:
             self._sealer.finish([entry], self._sealer.begin([entry]))
+        if self.signer_at(HEADS_STREAM, entry.seq).signer_id != prepared[0].signer.signer_id:
+            return [self._signed(each) for each in prepared]
         signed = self._signed(self._prepare(HEADS_STREAM))
         covered = [
             StoredCheckpoint(
@@ -224,14 +307,15 @@ class Checkpointer:
         return [*covered, signed]
 
     def _signed(self, prepared: Prepared) -> StoredCheckpoint:
-        key = note_key_of_signer(self.signer, parse_checkpoint(prepared.text).origin)
-        signed = self.signer.sign_message(to_sign(key, prepared.text).message)
+        signer = prepared.signer
+        key = note_key_of_signer(signer, parse_checkpoint(prepared.text).origin)
+        signed = signer.sign_message(to_sign(key, prepared.text).message)
         return StoredCheckpoint(
             stream=prepared.stream,
             size=prepared.size,
             text=prepared.text,
             signatures=(signed_by(key, signed.signature),),
-            signer=self.signer.signer_id,
+            signer=signer.signer_id,
             request_id=signed.request_id,
             signed_at=format_time(self._clock()),
         )

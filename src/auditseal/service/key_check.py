@@ -5,17 +5,23 @@ Source: `docs/spec/signers-json.md`; AWS KMS Developer Guide, "Key states".
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Final, Protocol
 
 from auditseal.core.key import fingerprint, parse_public_key
 from auditseal.core.registry import Status
 from auditseal.errors import InputError, SignerError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from auditseal.core.registry import RegisteredSigner, Registry
 
 _ENABLED = "Enabled"
+OLDEST_DAYS: Final = 365
+COMING_DAYS: Final = 30
+"""How long ahead the end of a validity is told."""
 
 
 class KeyInfo(Protocol):
@@ -24,6 +30,14 @@ class KeyInfo(Protocol):
     @property
     def state(self) -> str:
         """KeyState."""
+
+    @property
+    def created(self) -> datetime:
+        """In UTC."""
+
+    @property
+    def deletion(self) -> datetime | None:
+        """When it will be deleted, in UTC; None unless that is scheduled."""
 
 
 class ExportedKey(Protocol):
@@ -59,11 +73,46 @@ class KeyCheck:
     signer_id: str
     holds: bool | None
     detail: str
+    warnings: tuple[str, ...] = ()
 
 
-def check_keys(registry: Registry, keys: Keys) -> list[KeyCheck]:
-    """Checks every signer's key: that it is enabled while the signer is active, and the one that is registered."""
-    return [_check(signer, keys) for signer in registry]
+def check_keys(
+    registry: Registry, keys: Keys, *, now: datetime | None = None, oldest_days: int = OLDEST_DAYS
+) -> list[KeyCheck]:
+    """Checks every signer's key: that it is enabled while the signer is active, and the one that is registered.
+
+    Args:
+        registry: the signers.
+        keys: KMS.
+        now: for the warnings of age and of what is coming; None leaves them out.
+        oldest_days: an active signer's key that is older should be rotated.
+    """
+    checks = [_check(signer, keys) for signer in registry]
+    if now is None:
+        return checks
+    warned = zip(registry, checks, strict=True)
+    return [replace(item, warnings=tuple(_warnings(signer, keys, now, oldest_days))) for signer, item in warned]
+
+
+def _warnings(signer: RegisteredSigner, keys: Keys, now: datetime, oldest_days: int) -> Iterator[str]:
+    ends = signer.valid_until.time if signer.valid_until else None
+    if signer.status is Status.ACTIVE and ends is not None:
+        days = (datetime.fromisoformat(ends) - now).days
+        if days < COMING_DAYS:
+            yield f"it is valid until {ends}" + ("" if days < 0 else f", in {days} days") + ": rotate it"
+    if signer.key_arn is None:
+        return
+    try:
+        info = keys.describe(signer.key_arn)
+    except (InputError, SignerError):
+        return  # said by the check itself
+    age = (now - info.created).days
+    if signer.status is Status.ACTIVE and age >= oldest_days:
+        yield f"its key is {age} days old, and keys that sign never rotate by themselves: rotate it"
+    if info.deletion is not None:
+        yield f"KMS will delete its key on {info.deletion:%Y-%m-%d}: cancel that, or hold its public key elsewhere"
+    elif info.state != _ENABLED and signer.algorithm.is_mac and signer.secret is None:
+        yield "while its key is not enabled, nobody can verify its MACs"
 
 
 def _check(signer: RegisteredSigner, keys: Keys) -> KeyCheck:

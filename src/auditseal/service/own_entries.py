@@ -1,10 +1,11 @@
 """Entries that the log makes about itself, beside those of its callers: appended once, and signed by whom they name.
 
-Source: `docs/spec/rotation.md` §2.
+Source: `docs/spec/rotation.md` §1.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from auditseal.core.entry import StoredEntry, StoredSignature
@@ -14,7 +15,9 @@ from auditseal.ports import EntryFilter, NewSignature
 from auditseal.service.ids import new_id
 
 if TYPE_CHECKING:
-    from auditseal.core.event import Event
+    from collections.abc import Iterable
+
+    from auditseal.core.event import Draft, Event
     from auditseal.ports import Clock, Signer, Store
 
 
@@ -25,25 +28,54 @@ class OwnEntries:
         self._store = store
         self._clock = clock
 
-    def append(self, event: Event) -> StoredEntry:
-        """The entry of an event: the one that stands under its id already, or a new one, durable.
+    def append(self, event: Event, ids: Iterable[str] = ()) -> StoredEntry:
+        """The entry of an event: the one that stands under one of its ids already, or a new one, durable.
+
+        Args:
+            event: what is said; its own id does not count.
+            ids: by which it is known again; one that an event of another type has taken is passed over. Without any
+                it is appended anew.
 
         Raises:
-            ConflictError: another event stands under its id.
+            ConflictError: the same was said otherwise under its id.
             StoreError: the log cannot be written.
         """
-        draft = make_draft(event, new_id=new_id(), limits=Limits())
-        (appended,) = self._store.append([draft], self._clock)
-        place = appended.new or appended.found
-        assert place is not None
-        if not draft.is_told_by(place.body):
-            raise ConflictError(f"{event.stream} has another {event.type} already at #{place.seq:,}")
-        return self._read(place.stream, place.seq)
+        for id_ in ids or (new_id(),):
+            draft = self.draft(event, id_)
+            (appended,) = self._store.append([draft], self._clock)
+            place = appended.new or appended.found
+            assert place is not None
+            entry = self._read(place.stream, place.seq)
+            if draft.is_told_by(entry.body):
+                return entry
+            if _type_of(entry) == event.type:
+                raise ConflictError(f"{event.stream} has another {event.type} already at #{entry.seq:,}")
+        raise ConflictError(f"every id of {event.type} is taken by other events of {event.stream}")
 
-    def find(self, stream: str, event_id: str) -> StoredEntry | None:
-        """The entry of an id; None if there is none."""
-        found = self._store.select(EntryFilter(stream=stream, id=event_id), limit=1)
-        return found[0] if found else None
+    def draft(self, event: Event, id_: str) -> Draft:
+        """An event as a draft under an id."""
+        return make_draft(replace(event, id=id_), new_id=id_, limits=Limits())
+
+    def find(self, stream: str, ids: Iterable[str], type_: str) -> StoredEntry | None:
+        """The entry of a type under the first of these ids that is not another's; None if there is none."""
+        for id_ in ids:
+            found = self._store.select(EntryFilter(stream=stream, id=id_), limit=1)
+            if not found:
+                return None
+            if _type_of(found[0]) == type_:
+                return found[0]
+        return None
+
+    def free_id(self, stream: str, ids: Iterable[str]) -> str:
+        """The first of these ids that no event has taken.
+
+        Raises:
+            ConflictError: all are taken.
+        """
+        for id_ in ids:
+            if not self._store.select(EntryFilter(stream=stream, id=id_), limit=1):
+                return id_
+        raise ConflictError(f"every id that the entry could have is taken by other events of {stream}")
 
     def sign(self, entry: StoredEntry, signer: Signer) -> None:
         """Signs an entry, unless this signer did.
@@ -71,3 +103,7 @@ class OwnEntries:
         if entry is None:
             raise NotFoundError(f"{stream} #{seq} is not in the log any more")
         return entry
+
+
+def _type_of(entry: StoredEntry) -> str | None:
+    return entry.columns.type if entry.columns is not None else None

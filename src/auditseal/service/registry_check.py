@@ -6,6 +6,7 @@ Source: `docs/spec/rotation.md` §6.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
@@ -13,10 +14,10 @@ from typing import TYPE_CHECKING
 
 from auditseal.core.event import parse_body
 from auditseal.core.registered_signer import Status
-from auditseal.core.rotation import ABANDONED, ADDED, RETIRED, REVOKED, parse_name
+from auditseal.core.rotation import ABANDONED, ACTIVATED, ADDED, RETIRED, REVOKED, parse_name
 from auditseal.core.rotation_event import ROTATED, check_handover, name_of, parse_handover
 from auditseal.errors import InputError, VerificationError
-from auditseal.ports import EntryFilter
+from auditseal.ports import CheckpointSource, EntryFilter
 
 if TYPE_CHECKING:
     from auditseal.core.entry import StoredEntry
@@ -37,6 +38,7 @@ class RegistryCode(StrEnum):
     RANGE_GAP = "range-gap"
     RANGES_OVERLAP = "ranges-overlap"
     HANDOVER_NOT_SIGNED = "handover-not-signed"
+    SIGNER_NOT_TOLD = "signer-not-told"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +74,7 @@ def check_registry(registry: Registry, store: Store, streams: Sequence[str] | No
     names = list(streams or [head.stream for head in store.streams()])
     findings: list[RegistryFinding] = []
     checked = 0
+    known: set[str] = set()
     for stream in names:
         told = list(_about_signers(store, stream))
         checked += len(told)
@@ -81,12 +84,15 @@ def check_registry(registry: Registry, store: Store, streams: Sequence[str] | No
                 findings += _compare(registry, entry, type_, payload, abandoned)
             except (InputError, KeyError, TypeError):
                 continue  # written by an application; it changes nothing
+        known |= _named(told) | _first_signers(store, stream)
         findings += _ranges(registry, stream)
+    if checked:
+        findings += _not_told(registry, known)
     return RegistryReport(checked=checked, findings=tuple(findings))
 
 
 def _about_signers(store: Store, stream: str) -> Iterator[tuple[StoredEntry, str, dict[str, object]]]:
-    for type_ in (ADDED, ROTATED, RETIRED, REVOKED, ABANDONED):
+    for type_ in (ADDED, ROTATED, ACTIVATED, RETIRED, REVOKED, ABANDONED):
         after = None
         while page := store.select(EntryFilter(stream=stream, type=type_), limit=_PAGE, after=after):
             for entry in page:
@@ -95,6 +101,35 @@ def _about_signers(store: Store, stream: str) -> Iterator[tuple[StoredEntry, str
                 except InputError:
                     continue
             after = (stream, page[-1].seq)
+
+
+def _named(told: Sequence[tuple[StoredEntry, str, dict[str, object]]]) -> set[str]:
+    """The signers that entries about signers name."""
+    names = set()
+    for _, _, payload in told:
+        for member in ("old", "new", "signer"):
+            with suppress(KeyError, TypeError, AttributeError):
+                names.add(parse_name(payload[member]).signer_id)
+    return names
+
+
+def _first_signers(store: Store, stream: str) -> set[str]:
+    """Who signed the stream's beginning: the log begins with somebody, and says so nowhere."""
+    kept = store.checkpoints([stream]) if isinstance(store, CheckpointSource) else iter(())
+    first = next((checkpoint.signer for checkpoint in kept if checkpoint.signer is not None), None)
+    names = set() if first is None else {first}
+    for entry in store.select(EntryFilter(stream=stream), limit=_PAGE):
+        if entry.signatures:
+            return names | {signature.signer for signature in entry.signatures}
+    return names
+
+
+def _not_told(registry: Registry, known: set[str]) -> Iterator[RegistryFinding]:
+    """Signers that are accepted everywhere, and that the log never heard of: anybody could have added them."""
+    for signer in registry:
+        if signer.signer_id not in known and signer.status is not Status.REVOKED:
+            said = f"no entry tells of {signer.signer_id}, which the registry accepts ({signer.status}): who added it?"
+            yield RegistryFinding(code=RegistryCode.SIGNER_NOT_TOLD, signer_id=signer.signer_id, message=said)
 
 
 def _compare(
@@ -111,6 +146,11 @@ def _compare(
         if signer is not None and signer.status not in allowed:
             said = f"the log says {type_.rpartition('.')[2]} at #{entry.seq:,}, and the registry {signer.status}"
             yield _finding(RegistryCode.STATUS_DIFFERS, name.signer_id, said, entry)
+    elif type_ == ACTIVATED:
+        signer = registry.find(str(payload["signerId"]))
+        if signer is not None and signer.status is Status.ANNOUNCED:
+            said = f"the log says activated at #{entry.seq:,}, and the registry announced: it was rolled back"
+            yield _finding(RegistryCode.STATUS_DIFFERS, signer.signer_id, said, entry)
     elif type_ == ROTATED:
         yield from _same_handover(registry, entry, payload)
 

@@ -1,4 +1,4 @@
-"""Who signs an entry: the configured signer, or one that took over from it by an entry of the stream itself.
+"""Who signs what: the configured signer, or one that took over from it by an entry of the stream itself.
 
 A writer learns of a rotation from the chain. Every entry that it did not append itself lies between two that it knows,
 so that it need only look into the gaps. An entry that hands over is obeyed if it carries on from the signer whose turn
@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_right
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import orjson
 
 from auditseal.core.entry import Entry
-from auditseal.core.rotation_event import ROTATED, check_handover, parse_handover
-from auditseal.errors import AuditSealError, InputError, SignerError, VerificationError
+from auditseal.core.rotation_event import ROTATED, check_handover, is_rotation, parse_handover
+from auditseal.core.successor import follow_successors
+from auditseal.errors import AuditSealError, ConfigError, InputError, NotFoundError, SignerError, VerificationError
 from auditseal.ports import EntryFilter
 
 if TYPE_CHECKING:
@@ -32,6 +33,16 @@ if TYPE_CHECKING:
 _PAGE: Final = 100
 _LOOK_BACK: Final = 50
 """How many of the last entries are looked at for a signature that tells whose turn it was."""
+
+
+class Turns(Protocol):
+    """Knows whose turn it is."""
+
+    def signer_at(self, stream: str, seq: int) -> Signer:
+        """See `Succession.signer_at`."""
+
+    def close(self) -> None:
+        """See `Succession.close`."""
 
 
 class Succession:
@@ -48,7 +59,7 @@ class Succession:
 
         Args:
             store: the log.
-            configured: signs until another takes over.
+            configured: signs until another takes over; closed by its opener.
             load_registry: the accepted signers, read anew each time.
             open_signer: a signer for a registered one.
         """
@@ -73,29 +84,62 @@ class Succession:
             StoreError: the log cannot be read.
         """
         with self._lock:
-            turns = self._streams.get(entry.stream)
-            if turns is None:
-                turns = self._streams[entry.stream] = self._begin(entry)
+            turns = self._turns(entry.stream, entry.seq)
             if entry.seq == turns.known_to + 1 and _type_of(entry) not in (None, ROTATED):
                 turns.known_to = entry.seq  # nothing lies between: the usual case
             elif entry.seq > turns.known_to:
                 self._learn(entry.stream, turns, entry.seq)
             return self._open(turns.signer_at(entry.seq))
 
-    def _begin(self, entry: Entry | StoredEntry) -> _Turns:
+    def signer_at(self, stream: str, seq: int) -> Signer:
+        """The signer of what stands at a place, or will: all entries before it are in the log.
+
+        Raises:
+            SignerError: as `signer_of`.
+            StoreError: the log cannot be read.
+        """
+        with self._lock:
+            turns = self._turns(stream, seq)
+            if seq - 1 > turns.known_to:
+                self._learn(stream, turns, seq - 1)
+            return self._open(turns.signer_at(seq))
+
+    def close(self) -> None:
+        """Releases the signers that were opened here."""
+        with self._lock:
+            for signer_id, signer in self._opened.items():
+                if signer_id != self._configured.signer_id:
+                    signer.close()
+
+    def _turns(self, stream: str, seq: int) -> _Turns:
+        turns = self._streams.get(stream)
+        if turns is None:
+            turns = self._streams[stream] = self._begin(stream, seq)
+        return turns
+
+    def _begin(self, stream: str, seq: int) -> _Turns:
         """What is known of a stream before the first entry that is to be signed here.
 
-        If the configured signer signed the last entry that has a signature, nobody took over before that.
+        If the configured signer signed the last entry or checkpoint that has a signature, nobody took over before that.
+        In a stream that nobody signed yet its successor begins, if it has one.
         """
         configured = self._configured.signer_id
-        first = max(0, entry.seq - _LOOK_BACK)
-        which = EntryFilter(stream=entry.stream, first_seq=first, last_seq=entry.seq)
-        for stored in reversed(self._store.select(which, limit=_LOOK_BACK + 1)):
-            is_rotation = stored.columns is None or stored.columns.type == ROTATED
-            if stored.signatures and not is_rotation:
+        last = self._store.last_checkpoint(stream) if hasattr(self._store, "last_checkpoint") else None
+        if last is not None and last.signer == configured and last.size <= seq:
+            return _Turns(configured, known_to=last.size - 1)
+        first = max(0, seq - _LOOK_BACK)
+        which = EntryFilter(stream=stream, first_seq=first, last_seq=seq)
+        page = self._store.select(which, limit=_LOOK_BACK + 1)
+        for stored in reversed(page):
+            if stored.signatures and not is_rotation(stored):
                 if any(signature.signer == configured for signature in stored.signatures):
                     return _Turns(configured, known_to=stored.seq)
                 break
+        if first == 0 and last is None and not any(stored.signatures for stored in page):
+            registry = self._registry()
+            registered = registry.find(configured)
+            if registered is not None:
+                return _Turns(follow_successors(registry, registered).signer_id, known_to=-1)
         return _Turns(configured, known_to=-1)
 
     def _learn(self, stream: str, turns: _Turns, until: int) -> None:
@@ -113,17 +157,17 @@ class Succession:
         try:
             handover, proofs = parse_handover(orjson.loads(stored.body).get("payload"), stored.stream)
         except (InputError, orjson.JSONDecodeError, AttributeError):
-            return  # by an application, and not an entry of ours
+            return  # no entry of ours
         if handover.old.signer_id != turns.signer_at(stored.seq) or not self._is_behind(stored, handover):
             return
-        registry = self._load_registry()
+        registry = self._registry()
         old, new = registry.find(handover.old.signer_id), registry.find(handover.new.signer_id)
-        if not _is_by(old, proofs, handover):
+        if old is not None and not _is_by(old, proofs, handover):
             return
-        if new is None:
+        if old is None or new is None:
             raise SignerError(
-                f"{stored.stream} went over to {handover.new.signer_id[:80]} at #{stored.seq:,}, which signers.json "
-                "does not have: get the registry that the rotation published",
+                f"{stored.stream} went over to {handover.new.signer_id[:80]} at #{stored.seq:,}, which no signers.json "
+                "here has: get the registry that the rotation published (AUDITSEAL_SIGNERS)",
                 reason="registry",
                 retryable=True,
             )
@@ -133,6 +177,12 @@ class Succession:
             return
         turns.hand_over(stored.seq + 1, new.signer_id)
         self._current = new.signer_id
+
+    def _registry(self) -> Registry:
+        try:
+            return self._load_registry()
+        except (ConfigError, InputError, NotFoundError) as error:
+            raise SignerError(str(error), reason="registry", retryable=True) from error
 
     def _is_behind(self, stored: StoredEntry, handover: Handover) -> bool:
         """Whether the statement was made for this place: its head is an entry before this one."""
@@ -144,7 +194,7 @@ class Succession:
     def _open(self, signer_id: str) -> Signer:
         opened = self._opened.get(signer_id)
         if opened is None:
-            registered = self._load_registry().find(signer_id)
+            registered = self._registry().find(signer_id)
             if registered is None:
                 raise SignerError(f"signers.json has no signer {signer_id[:80]!r} any more", reason="registry")
             try:
@@ -156,10 +206,10 @@ class Succession:
         return opened
 
 
-def _is_by(signer: RegisteredSigner | None, proofs: list[Proof], handover: Handover) -> bool:
+def _is_by(signer: RegisteredSigner, proofs: list[Proof], handover: Handover) -> bool:
     """Whether the old key stands behind the statement; a MAC that cannot be checked here counts if it is there."""
     proof = next((proof for proof in proofs if proof.signer_id == handover.old.signer_id), None)
-    if signer is None or proof is None:
+    if proof is None:
         return False
     try:
         if signer.rule is not None:

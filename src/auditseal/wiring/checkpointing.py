@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 from auditseal.errors import ConfigError
 from auditseal.wiring import signing
 from auditseal.wiring.checkpoints import checkpoint_store, load_policy, open_checkpointer
+from auditseal.wiring.rotating import succession_of
 from auditseal.wiring.sources import local_folder, log_address, open_source, open_store
 from auditseal.wiring.verifying import registry_for
 
@@ -39,8 +40,9 @@ def checkpointing(settings: Settings) -> Iterator[tuple[CheckpointStore, Checkpo
             raise ConfigError("no signer is configured: set AUDIT_SIGNING_KMS_KEY_ID and AUDIT_SIGNER_KID")
         try:
             signing.check_allowed(signer, settings).start()
-            sealer = Sealer(store, signer) if settings.signing_mode == "event" else None
-            checkpointer = open_checkpointer(settings, store, signer, sealer)
+            succession = succession_of(settings, store, signer, local_folder(address))
+            sealer = Sealer(store, signer, succession=succession) if settings.signing_mode == "event" else None
+            checkpointer = open_checkpointer(settings, store, signer, sealer, succession)
         except BaseException:
             signer.close()
             raise

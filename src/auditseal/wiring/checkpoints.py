@@ -16,11 +16,14 @@ if TYPE_CHECKING:
     from auditseal.service.checkpoint_loop import CheckpointLoop
     from auditseal.service.cosign import Cosigner
     from auditseal.service.seal import Sealer
+    from auditseal.service.succession import Succession
 
 _INTERVAL_MS: Final = {"checkpoint": 250, "event": 60_000}
 
 
-def open_loop(settings: Settings, store: Store, signer: Signer, sealer: Sealer | None) -> CheckpointLoop | None:
+def open_loop(
+    settings: Settings, store: Store, signer: Signer, sealer: Sealer | None, succession: Succession | None = None
+) -> CheckpointLoop | None:
     """What makes an open log's checkpoints; None for a log of mode `event` without an origin.
 
     Raises:
@@ -31,7 +34,7 @@ def open_loop(settings: Settings, store: Store, signer: Signer, sealer: Sealer |
         return None
     from auditseal.service.checkpoint_loop import CheckpointLoop
 
-    checkpointer = open_checkpointer(settings, store, signer, sealer)
+    checkpointer = open_checkpointer(settings, store, signer, sealer, succession)
     return CheckpointLoop(
         checkpoint_store(store),
         checkpointer,
@@ -39,7 +42,9 @@ def open_loop(settings: Settings, store: Store, signer: Signer, sealer: Sealer |
     )
 
 
-def open_checkpointer(settings: Settings, store: Store, signer: Signer, sealer: Sealer | None) -> Checkpointer:
+def open_checkpointer(
+    settings: Settings, store: Store, signer: Signer, sealer: Sealer | None, succession: Succession | None = None
+) -> Checkpointer:
     """What makes checkpoints of a log.
 
     Args:
@@ -47,6 +52,7 @@ def open_checkpointer(settings: Settings, store: Store, signer: Signer, sealer: 
         store: the log.
         signer: what signs.
         sealer: in a log of mode `event`, what signs entries.
+        succession: who signs after whom.
 
     Raises:
         ConfigError: there is no origin, or store or signer do not serve checkpoints.
@@ -72,6 +78,7 @@ def open_checkpointer(settings: Settings, store: Store, signer: Signer, sealer: 
             heartbeat_s=settings.checkpoint_heartbeat_s,
         ),
         sealer=sealer,
+        succession=succession,
         cosigner=_cosigner(settings, kept),
     )
 

@@ -190,13 +190,12 @@ def open_configured(
     from auditseal.wiring.rotating import succession_of
 
     signer = wrap_signer(signer)
-    sealer = None
-    if settings.signing_mode == "event":
-        sealer = Sealer(store, signer, succession=succession_of(settings, store, signer, local_folder(address)))
+    succession = succession_of(settings, store, signer, local_folder(address), wrap_signer)
+    sealer = Sealer(store, signer, succession=succession) if settings.signing_mode == "event" else None
     grace_s = _DEADLINES_OF_GRACE * settings.kms_deadline_s
     resealer = _resealer(store, sealer, watch_s, grace_s) if background and sealer is not None else None
     try:
-        loop = checkpoints.open_loop(settings, store, signer, sealer)
+        loop = checkpoints.open_loop(settings, store, signer, sealer, succession)
     except BaseException:
         signer.close()
         store.close()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from auditseal.core.algorithm import parse_algorithm
 from auditseal.core.registered_signer import Status
-from auditseal.core.rotation import SUCCESSOR
+from auditseal.core.successor import follow_successors
 from auditseal.errors import ConfigError, InputError, NotFoundError, SignatureInvalidError
 
 if TYPE_CHECKING:
@@ -234,18 +234,6 @@ def _successor(settings: Settings) -> RegisteredSigner | None:
         return None
     follower = follow_successors(registry, named)
     return None if follower is named else follower
-
-
-def follow_successors(registry: Registry, signer: RegisteredSigner) -> RegisteredSigner:
-    """Who signs in place of a signer that was rotated away from in all streams; the signer itself, if nobody does."""
-    seen = {signer.signer_id}
-    while isinstance(named := signer.extra.get(SUCCESSOR), str) and named not in seen:
-        seen.add(named)
-        successor = registry.find(named)
-        if successor is None or successor.status is Status.ANNOUNCED:
-            break
-        signer = successor
-    return signer
 
 
 def _kms_signer(settings: Settings, key_id: str) -> Signer:

@@ -36,6 +36,7 @@ def test_the_codes_are_these_and_no_others():
     assert sorted(Code) == [
         "bad-checkpoint",
         "bad-proof",
+        "bad-rotation",
         "bad-signature",
         "below-grade",
         "broken-link",

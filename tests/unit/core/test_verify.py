@@ -355,7 +355,6 @@ def test_a_bad_signature_beside_a_good_one_is_told():
         ({"valid_from": Bound(time="2026-07-01T00:00:02Z")}, [0, 1]),
         ({"valid_until": Bound(time="2026-07-01T00:00:02Z")}, [2]),
         ({"status": Status.REVOKED}, [0, 1, 2]),
-        ({"status": Status.ANNOUNCED}, [0, 1, 2]),
         ({"valid_until": Bound(seq={"other": 0})}, []),
         ({"status": Status.RETIRED}, []),
     ],
@@ -527,3 +526,11 @@ def test_a_report_is_the_same_wherever_the_log_is_cut_into_segments(defects, cut
     reports = [segment.report("log") for segment in (whole, joined)]
     facts = [(r.verdict, r.streams, r.checked, [replace(f, entry_id=None) for f in r.findings]) for r in reports]
     assert facts[0] == facts[1]
+
+
+def test_a_signer_that_is_only_announced_is_unknown_since_the_verifiers_registry_is_old():
+    report = _verify(make_log(2), Registry(signers=(signer(ED25519, status=Status.ANNOUNCED),)))
+    assert (report.verdict, {finding.code for finding in report.findings}) == (
+        Verdict.INCONCLUSIVE,
+        {Code.UNKNOWN_SIGNER},
+    )

@@ -97,6 +97,16 @@ class KeyListing:
     not_described: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastUsage:
+    """When a key was last used with success; `at` None: not since `tracked_since`. Both in UTC."""
+
+    at: datetime | None
+    operation: str | None
+    request_id: str | None
+    tracked_since: datetime
+
+
 class KmsKeys:
     """Administers keys. Every method raises ConfigError or SignerError where KMS cannot be asked or refuses."""
 
@@ -155,8 +165,16 @@ class KmsKeys:
         Raises:
             InputError: the alias is not acceptable.
         """
-        operation = "CreateAlias" if self._target(check_alias(alias)) is None else "UpdateAlias"
-        self._calls.call(operation, {"AliasName": alias, "TargetKeyId": check_key_id(key_id)})
+        request = {"AliasName": alias, "TargetKeyId": check_key_id(key_id)}
+        if self._target(check_alias(alias)) is None:
+            try:
+                self._calls.call("CreateAlias", request)
+            except SignerError:
+                if self._target(alias) is None:
+                    raise
+            else:
+                return
+        self._calls.call("UpdateAlias", request)
 
     def delete_alias(self, alias: str) -> None:
         """Removes the alias; the key behind it stays as it is. One that does not exist is no error.
@@ -165,7 +183,11 @@ class KmsKeys:
             InputError: the alias is not acceptable.
         """
         if self._target(check_alias(alias)) is not None:
-            self._calls.call("DeleteAlias", {"AliasName": alias})
+            try:
+                self._calls.call("DeleteAlias", {"AliasName": alias})
+            except SignerError:
+                if self._target(alias) is not None:
+                    raise
 
     def find_alias(self, alias: str) -> KeyInfo | None:
         """The key behind an alias; None if there is no such alias.
@@ -188,6 +210,16 @@ class KmsKeys:
             spec=values.get("KeySpec") or values["CustomerMasterKeySpec"],
             der=values["PublicKey"],
         )
+
+    def get_policy(self, key_id: str) -> str:
+        """The key policy, as JSON; KMS asks for the key itself, not for an alias."""
+        policy: str = self._calls.call("GetKeyPolicy", {"KeyId": self._plain_id(key_id)}).values["Policy"]
+        return policy
+
+    def last_usage(self, key_id: str) -> LastUsage:
+        """When the key was last used, as far as KMS keeps track."""
+        values = self._calls.call("GetKeyLastUsage", {"KeyId": self._plain_id(key_id)}).values
+        return _last_usage(values)
 
     def list_signing_keys(self) -> KeyListing:
         """All keys that an algorithm of ours could use, in whatever state."""
@@ -285,6 +317,21 @@ def check_alias(alias: str) -> str:
     if not _ALIAS.fullmatch(alias):
         raise InputError(f"{alias[:80]!r} is not an alias name: use alias/ and 1 to 250 of a-z A-Z 0-9 / _ -")
     return alias
+
+
+def _last_usage(values: dict[str, Any]) -> LastUsage:
+    used = values.get("KeyLastUsage") or {}
+    at: datetime | None = used.get("Timestamp")
+    try:
+        since: datetime = values["TrackingStartDate"]
+    except KeyError as error:
+        raise from_cause("GetKeyLastUsage", causes.MALFORMED) from error
+    return LastUsage(
+        at=at.astimezone(UTC) if at else None,
+        operation=used.get("Operation"),
+        request_id=used.get("KmsRequestId"),
+        tracked_since=since.astimezone(UTC),
+    )
 
 
 def _info(values: dict[str, Any]) -> KeyInfo:

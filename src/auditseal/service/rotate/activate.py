@@ -6,17 +6,21 @@ Source: `docs/spec/rotation.md` §2 and §3.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from auditseal.core.algorithm import parse_algorithm
 from auditseal.core.event import Event
+from auditseal.core.heads import HEADS_STREAM
 from auditseal.core.registered_signer import Status
-from auditseal.core.rotation import ACTIVATED, SUCCESSOR, Rotation, Step
+from auditseal.core.rotation import ACTIVATED, Rotation, Step
 from auditseal.core.rotation_event import ROTATED, Handover, Proof, name_of
+from auditseal.core.successor import SUCCESSOR
 from auditseal.core.validity import Bound
 from auditseal.errors import AuditSealError, ConflictError, NotCheckedError
+from auditseal.service.rotate.checkpoints import closing_checkpointer, complete_range
 from auditseal.service.rotate.start import NEXT
 
 if TYPE_CHECKING:
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
     from auditseal.core.registered_signer import RegisteredSigner
     from auditseal.core.registry import Registry
     from auditseal.ports import Signer
+    from auditseal.service.checkpoint import Checkpointer
     from auditseal.service.rotate.desk import Desk
     from auditseal.service.rotate.ports import Location
 
@@ -95,18 +100,57 @@ def activate(desk: Desk, rotation: Rotation, *, grace_s: float | None = None) ->
         raise NotCheckedError(f"verifiers would not know {rotation.new_id} yet: {said}")
     if desk.dry_run:
         return rotation
+    _check_new_key(desk, rotation)
+    switched = _go_over(desk, rotation, dict.fromkeys(rotation.streams, 0), grace_s)
+    while late := _left(desk, rotation, switched):  # streams that began meanwhile
+        switched |= _go_over(desk, rotation, late, grace_s)
+    _move_alias(desk, rotation)
+    new = desk.open(desk.registered(rotation.new_id))
+    desk.tell(rotation, ACTIVATED, {"switched": switched, "signerId": rotation.new_id}, new)
+    return desk.again(rotation)
+
+
+def take_along(desk: Desk, rotation: Rotation) -> None:
+    """Lets streams go over that the old signer began after the activation, under a registry from before it.
+
+    Raises:
+        AuditSealError: as `activate`.
+    """
+    if rotation.step is Step.ACTIVE or rotation.step is Step.VERIFIED:
+        _go_over(desk, rotation, _left(desk, rotation, rotation.switched), None)
+
+
+def _check_new_key(desk: Desk, rotation: Rotation) -> None:
+    """Refuses a registry whose new signer is not the one that was announced in the log."""
+    if rotation.new is None or name_of(desk.registered(rotation.new_id)) != rotation.new:
+        raise ConflictError(
+            f"signers.json has another key under {rotation.new_id} than the log announced: somebody changed it; "
+            "auditseal rotate abort, and begin anew"
+        )
+
+
+def _go_over(desk: Desk, rotation: Rotation, streams: Iterable[str], grace_s: float | None) -> dict[str, int]:
     registry = desk.registry.load()
     old = desk.open(desk.registered(rotation.old.signer_id, registry))
     new = desk.open(desk.registered(rotation.new_id, registry))
-    switched = {stream: _hand_over(desk, rotation, stream, (old, new)).seq for stream in rotation.streams}
-    # The alias moves next, and a writer that signs by it must not find another key behind it for what it still owes.
-    desk.settle(switched, grace_s=grace_s)
-    desk.reached("settled")
-    desk.registry.update(lambda present: _with_ranges(desk, present, rotation, switched))
-    desk.reached("registry ranges")
-    _move_alias(desk, rotation)
-    desk.tell(rotation, ACTIVATED, {"switched": switched, "signerId": rotation.new_id}, new)
-    return desk.rotations(rotation.lead)[-1]
+    # The stream of heads last: until then it may cover what the old signer announced elsewhere.
+    order = sorted(streams, key=lambda stream: stream == HEADS_STREAM)
+    switched = {stream: _hand_over(desk, rotation, stream, (old, new)).seq for stream in order}
+    if switched:
+        # The alias moves later, and a writer that signs by it must not find another key behind it for what it owes.
+        desk.settle(switched, grace_s=grace_s)
+        desk.reached("settled")
+        desk.registry.update(lambda present: _with_ranges(present, rotation, switched))
+        desk.reached("registry ranges")
+    return switched
+
+
+def _left(desk: Desk, rotation: Rotation, switched: Mapping[str, int]) -> list[str]:
+    """The streams that the old signer still signs, if all are to go over."""
+    if not rotation.all_streams:
+        return []
+    names = [str(head.stream) for head in desk.store.streams() if head.stream not in switched]
+    return [stream for stream in names if desk.signs(rotation.old.signer_id, stream)]
 
 
 def _why_not(desk: Desk, rotation: Rotation, location: Location) -> str | None:
@@ -126,9 +170,12 @@ def _why_not(desk: Desk, rotation: Rotation, location: Location) -> str | None:
 
 def _hand_over(desk: Desk, rotation: Rotation, stream: str, both: tuple[Signer, Signer]) -> StoredEntry:
     """The entry by which a stream goes over, appended if it is not there, and signed by both."""
-    event_id = rotation.event_id("rotated", stream)
-    entry = desk.own.find(stream, event_id)
+    ids = list(rotation.event_ids(ROTATED, stream))
+    checkpointer = closing_checkpointer(desk, both[0])
+    entry = desk.own.find(stream, ids, ROTATED)
     if entry is None:
+        if not desk.signs(rotation.old.signer_id, stream):
+            raise ConflictError(f"{stream} is not signed by {rotation.old.signer_id} any more: see rotate status")
         registry = desk.registry.load()
         head = desk.store.head(stream)
         handover = Handover(
@@ -141,17 +188,35 @@ def _hand_over(desk: Desk, rotation: Rotation, stream: str, both: tuple[Signer, 
         )
         proofs = [_prove(handover, signer) for signer in both]
         desk.reached("proofs made")
-        event = Event(type=ROTATED, stream=stream, id=event_id, payload=handover.payload(proofs))
-        try:
-            entry = desk.own.append(event)
-        except ConflictError:  # another operator was faster
-            entry = desk.own.find(stream, event_id)
+        event = Event(type=ROTATED, stream=stream, payload=handover.payload(proofs))
+        with suppress(ConflictError):  # another operator was faster
+            _append(desk, event, ids, checkpointer)
+        entry = desk.own.find(stream, ids, ROTATED)
         assert entry is not None
         desk.reached("handover appended")
+    if checkpointer is not None:
+        complete_range(desk, stream, entry.seq, checkpointer)
+        desk.reached("range closed")
     for signer in both:
         desk.own.sign(entry, signer)
         desk.reached("handover signed")
+    if desk.succession(stream).signer_at(stream, entry.seq + 1).signer_id != rotation.new_id:
+        raise ConflictError(f"{stream} #{entry.seq:,} hands over and came too late: another rotation went first")
     return entry
+
+
+def _append(desk: Desk, event: Event, ids: Sequence[str], checkpointer: Checkpointer | None) -> None:
+    """Appends the entry that hands over; where the log has checkpoints, right behind one by the old signer."""
+    if checkpointer is None:
+        desk.own.append(event, ids)
+        return
+
+    def unless() -> None:
+        if desk.own.free_id(event.stream, ids) != draft.id:
+            raise ConflictError("another operator was faster")
+
+    draft = desk.own.draft(event, desk.own.free_id(event.stream, ids))
+    checkpointer.hand_over(event.stream, draft, unless=unless)
 
 
 def _prove(handover: Handover, signer: Signer) -> Proof:
@@ -159,21 +224,18 @@ def _prove(handover: Handover, signer: Signer) -> Proof:
     return Proof(signer.signer_id, str(signer.algorithm.id), signed.signature, signed.request_id)
 
 
-def _with_ranges(desk: Desk, registry: Registry, rotation: Rotation, switched: dict[str, int]) -> Registry:
+def _with_ranges(registry: Registry, rotation: Rotation, switched: Mapping[str, int]) -> Registry:
     """The registry in which the old signer ends with the entry that hands over, and the new one begins with it."""
     old, new = registry.find(rotation.old.signer_id), registry.find(rotation.new_id)
     assert old is not None
     assert new is not None
-    extra = dict(old.extra)
-    if {head.stream for head in desk.store.streams()} <= switched.keys():
-        extra[SUCCESSOR] = rotation.new_id
-    registry = registry.with_changed(
-        old.signer_id, valid_until=_bound(old.valid_until, {s: n + 1 for s, n in switched.items()}), extra=extra
-    )
+    extra = {**old.extra, SUCCESSOR: rotation.new_id} if rotation.all_streams else dict(old.extra)
+    until = _bound(old.valid_until, {stream: seq + 1 for stream, seq in switched.items()})
+    registry = registry.with_changed(old.signer_id, valid_until=until, extra=extra)
     return registry.with_changed(new.signer_id, status=Status.ACTIVE, valid_from=_bound(new.valid_from, switched))
 
 
-def _bound(present: Bound | None, seqs: dict[str, int]) -> Bound:
+def _bound(present: Bound | None, seqs: Mapping[str, int]) -> Bound:
     known = dict(present.seq) if present else {}
     return Bound(time=present.time if present else None, seq={**known, **seqs})
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from auditseal.core.event import Event, Micros, parse_body, parse_time
-from auditseal.core.rotation import Rotation, Told, fold
-from auditseal.errors import ConflictError, InputError, NotFoundError
+from auditseal.core.rotation import STEPS, Rotation, Told, fold
+from auditseal.core.rotation_event import ROTATED, check_handover, parse_handover
+from auditseal.errors import ConflictError, InputError, NotFoundError, VerificationError
 from auditseal.ports import EntryFilter
 from auditseal.service.own_entries import OwnEntries
+from auditseal.service.rotate.checkpoints import checkpoint_signer
 from auditseal.service.succession import Succession
 
 if TYPE_CHECKING:
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from auditseal.core.registered_signer import RegisteredSigner
     from auditseal.core.registry import Registry
     from auditseal.ports import Clock, Signer, Store
+    from auditseal.service.rotate.checkpoints import Checkpoints
     from auditseal.service.rotate.ports import Keys, Location, RegistryFile, Signers
 
 _PAGE = 200
@@ -40,6 +44,7 @@ class Desk:
         dry_run: whether to say what would be done and do nothing.
         grace_s: how long writers have to sign what they appended; what is older was left behind, and is signed here.
         sleep: waits for so many seconds.
+        checkpoints: how the log keeps them; None for one without.
     """
 
     store: Store
@@ -52,8 +57,10 @@ class Desk:
     dry_run: bool = False
     grace_s: float = 15.0
     sleep: Callable[[float], None] = time.sleep
+    checkpoints: Checkpoints | None = None
     own: OwnEntries = field(init=False)
     _opened: dict[str, Signer] = field(init=False, default_factory=dict)
+    _known: dict[str, tuple[int, list[Told]]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "own", OwnEntries(self.store, self.clock))
@@ -78,21 +85,33 @@ class Desk:
         """The rotations of a lead stream, oldest first."""
         return fold(self._told(lead))
 
+    def all_rotations(self) -> list[Rotation]:
+        """The rotations of all streams; each lead stream's from the oldest."""
+        return [rotation for head in self.store.streams() for rotation in self.rotations(head.stream)]
+
+    def again(self, rotation: Rotation) -> Rotation:
+        """A rotation as the log tells it now."""
+        return next(known for known in self.rotations(rotation.lead) if known.id == rotation.id)
+
     def latest(self, streams: Sequence[str]) -> Rotation:
-        """The latest rotation whose lead stream is among these, or among all if none is named.
+        """The latest rotation of these streams, or of all if none is named.
 
         Raises:
             NotFoundError: there is none.
-            ConflictError: several streams lead one: name the stream.
+            ConflictError: they are of several: name one stream.
         """
-        names = list(streams) or [head.stream for head in self.store.streams()]
-        found = [rotations[-1] for name in names if (rotations := self.rotations(name))]
-        if not found:
+        last: dict[str, Rotation] = {}
+        for rotation in self.all_rotations():
+            if not streams or not set(streams).isdisjoint(rotation.streams):
+                last[rotation.lead] = rotation
+        if not last:
             raise NotFoundError("no rotation was begun in this log: plan one with auditseal rotate plan")
-        if len(found) > 1:
-            leads = ", ".join(rotation.lead for rotation in found)
-            raise ConflictError(f"there are rotations of several streams ({leads}): name one with --stream")
-        return found[0]
+        if len(last) > 1:
+            unfinished = {lead: rotation for lead, rotation in last.items() if rotation.next_action is not None}
+            last = unfinished if len(unfinished) == 1 else last
+        if len(last) > 1:
+            raise ConflictError(f"there are rotations of several streams ({', '.join(last)}): name one with --stream")
+        return next(iter(last.values()))
 
     def tell(
         self, rotation: Rotation, type_: str, payload: dict[str, Any], signer: Signer | None = None
@@ -109,13 +128,8 @@ class Desk:
             ConflictError: the same step was told otherwise.
             SignerError: appended and not signed: do the step again.
         """
-        event = Event(
-            type=type_,
-            stream=rotation.lead,
-            id=rotation.event_id(type_),
-            payload={"rotation": rotation.id, **payload},
-        )
-        entry = self.own.append(event)
+        event = Event(type=type_, stream=rotation.lead, payload={"rotation": rotation.id, **payload})
+        entry = self.own.append(event, rotation.event_ids(type_))
         self.reached(f"{type_} appended")
         if signer is not None:
             self.own.sign(entry, signer)
@@ -130,8 +144,16 @@ class Desk:
         Raises:
             SignerError, NotFoundError: it cannot be said, or not be opened.
         """
-        first = self.open(self.registered(self.first_signer(entry.stream)))
-        return Succession(self.store, first, self.registry.load, self.open).signer_of(entry)
+        return self.succession(entry.stream).signer_of(entry)
+
+    def succession(self, stream: str) -> Succession:
+        """Who signs after whom in a stream, from the first signer that an entry hands over from.
+
+        Raises:
+            NotFoundError: nobody signs it.
+        """
+        first = self._first_of_line(stream) or self._last_signer(stream)
+        return Succession(self.store, self.open(self.registered(first)), self.registry.load, self.open)
 
     def settle(self, ends: Mapping[str, int], *, grace_s: float | None = None) -> None:
         """Sees to it that every entry up to a seq of each stream is signed: by its writer, or by whom it left it to.
@@ -152,31 +174,56 @@ class Desk:
                 if not left_behind:
                     self.sleep(_POLL_S)
 
-    def first_signer(self, stream: str) -> str:
-        """Who signed a stream's first signed entry.
-
-        Raises:
-            NotFoundError: nobody did.
-        """
-        for entry in self.store.select(EntryFilter(stream=stream), limit=_PAGE):
-            if entry.signatures:
-                return entry.signatures[0].signer
-        raise NotFoundError(f"no entry of {stream} is signed: there is no signer to rotate away from")
-
     def current_signer(self, stream: str) -> str:
-        """Who signs a stream now, by its last signed entry.
+        """Who signs a stream now, by its last signed entry or checkpoint.
 
         Raises:
             NotFoundError: nobody does.
+            ConflictError: it is another than the one to whom the stream was handed over last.
         """
+        last = self._last_signer(stream)
+        if self._first_of_line(stream) is None:
+            return last
+        turn = self.succession(stream).signer_at(stream, self.store.head(stream).seq + 1).signer_id
+        if turn != last:
+            raise ConflictError(f"{stream} was handed over to {turn}, and {last} signs it: auditseal verify says where")
+        return turn
+
+    def signs(self, signer_id: str, stream: str) -> bool:
+        """Whether a signer signs a stream now."""
+        try:
+            return self.current_signer(stream) == signer_id
+        except (NotFoundError, ConflictError):
+            return False
+
+    def _first_of_line(self, stream: str) -> str | None:
+        """Who handed the stream over first; None if nobody did."""
+        registry = self.registry.load()
+        after = None
+        while page := self.store.select(EntryFilter(stream=stream, type=ROTATED), limit=_PAGE, after=after):
+            for entry in page:
+                try:
+                    handover, proofs = parse_handover(parse_body(entry.body).payload, stream)
+                    check_handover(handover, proofs, registry)
+                except (InputError, VerificationError):
+                    continue
+                return handover.old.signer_id
+            after = (stream, page[-1].seq)
+        return None
+
+    def _last_signer(self, stream: str) -> str:
+        last = self.checkpoints and checkpoint_signer(self.checkpoints.store, stream)
+        covered, by = last or (0, "")
         head = self.store.head(stream).seq
-        while head >= 0:
-            first = max(0, head - _PAGE + 1)
+        while head >= covered:
+            first = max(covered, head - _PAGE + 1)
             page = self.store.select(EntryFilter(stream=stream, first_seq=first, last_seq=head), limit=_PAGE)
             for entry in reversed(page):
                 if entry.signatures:
                     return entry.signatures[-1].signer
             head = first - 1
+        if by:
+            return by
         raise NotFoundError(f"no entry of {stream} is signed: there is no signer to rotate away from")
 
     def registered(self, signer_id: str, registry: Registry | None = None) -> RegisteredSigner:
@@ -190,19 +237,27 @@ class Desk:
             raise NotFoundError(f"signers.json has no signer {signer_id!r}: add it with auditseal keys export")
         return signer
 
-    def _told(self, lead: str) -> Iterator[Told]:
+    def _told(self, lead: str) -> list[Told]:
         """The entries about signers of a stream; those that cannot be read are verification's matter."""
-        for kind in ("planned", "added", "activated", "verified", "retired", "disabled", "abandoned"):
-            which = EntryFilter(stream=lead, type=f"signer.{kind}")
+        known, told = self._known.get(lead, (-1, []))
+        head = self.store.head(lead).seq
+        if head > known:
+            told = [*told, *self._read(lead, known + 1, head)]
+            self._known[lead] = head, told
+        return told
+
+    def _read(self, lead: str, first: int, last: int) -> Iterator[Told]:
+        found = []
+        for type_ in STEPS:
+            which = EntryFilter(stream=lead, type=type_, first_seq=first, last_seq=last)
             after = None
             while page := self.store.select(which, limit=_PAGE, after=after):
                 for entry in page:
-                    try:
+                    with suppress(InputError):
                         body = parse_body(entry.body)
-                    except InputError:
-                        continue
-                    yield Told(entry.seq, body.time, body.type, body.payload)
+                        found.append(Told(entry.seq, body.time, body.type, body.payload))
                 after = (lead, page[-1].seq)
+        return iter(sorted(found))
 
 
 def _age_of(entry: StoredEntry, now: int) -> int:

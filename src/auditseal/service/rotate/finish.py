@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Final
 from auditseal.core.event import Event, Micros, format_time, parse_time
 from auditseal.core.registered_signer import Status
 from auditseal.core.rotation import DISABLED, PROBE, RETIRED, SEALED, VERIFIED, Rotation, Step
-from auditseal.errors import ConflictError, RejectedError, SignerError
-from auditseal.service.ids import new_id
+from auditseal.core.validity import Bound
+from auditseal.errors import ConflictError, InputError, RejectedError, SignerError
+from auditseal.service.rotate.activate import take_along
+from auditseal.service.rotate.checkpoints import make_checkpoint
 from auditseal.service.rotate.proof import require_valid
 
 if TYPE_CHECKING:
+    from auditseal.core.entry import StoredEntry
     from auditseal.core.registry import Registry
     from auditseal.ports import MacVerifier
     from auditseal.service.rotate.desk import Desk
@@ -40,19 +43,21 @@ def verify(desk: Desk, rotation: Rotation, *, mac_verifier: MacVerifier | None =
     rotation.require(Step.ACTIVE)
     if desk.dry_run:
         return rotation
+    take_along(desk, rotation)
     for stream in rotation.streams:
-        event = Event(type=PROBE, stream=stream, id=new_id(), payload={"rotation": rotation.id})
-        entry = desk.own.append(event)
+        entry = desk.own.append(Event(type=PROBE, stream=stream, payload={"rotation": rotation.id}))
         desk.reached("probe appended")
         signer = desk.turn_of(entry)
         if signer.signer_id != rotation.new_id and not _is_followed(desk, rotation):
             raise RejectedError(f"{stream} #{entry.seq:,} is for {signer.signer_id} to sign, not {rotation.new_id}")
         desk.own.sign(entry, signer)
+        make_checkpoint(desk, stream)
+    excused = rotation.old.signer_id if rotation.emergency else None
     for name, registry in _registries(desk):
-        require_valid(desk, registry, f"the registry at {name}", mac_verifier)
+        require_valid(desk, registry, f"the registry at {name}", mac_verifier, excused=excused)
     if not rotation.reached(Step.VERIFIED):
         desk.tell(rotation, VERIFIED, {"locations": [location.name for location in desk.locations]})
-    return desk.rotations(rotation.lead)[-1]
+    return desk.again(rotation)
 
 
 def retire(desk: Desk, rotation: Rotation) -> Rotation:
@@ -70,16 +75,24 @@ def retire(desk: Desk, rotation: Rotation) -> Rotation:
     if desk.dry_run or rotation.reached(Step.RETIRED):
         return rotation
 
+    take_along(desk, rotation)
+    # From here on it is valid in no stream that begins later. Clocks of writers may be ahead of ours.
+    times = [_time_after(desk.store.entry(stream, seq)) for stream, seq in rotation.switched.items()]
+    ends_at = max([format_time(desk.clock()), *times])
+
     def retired(registry: Registry) -> Registry:
         known = desk.registered(rotation.old.signer_id, registry)
         if known.status is Status.REVOKED:
             return registry
-        return registry.with_changed(known.signer_id, status=Status.RETIRED)
+        if not rotation.all_streams:
+            return registry.with_changed(known.signer_id, status=Status.RETIRED)
+        until = Bound(time=ends_at, seq=known.valid_until.seq if known.valid_until else {})
+        return registry.with_changed(known.signer_id, status=Status.RETIRED, valid_until=until)
 
     desk.registry.update(retired)
     desk.reached("registry retired")
     desk.tell(rotation, RETIRED, {"signer": rotation.old.members()})
-    return desk.rotations(rotation.lead)[-1]
+    return desk.again(rotation)
 
 
 def seal(desk: Desk, rotation: Rotation, *, mac_verifier: MacVerifier) -> None:
@@ -136,7 +149,7 @@ def disable(
     registry = desk.registry.load()
     old = desk.registered(rotation.old.signer_id, registry)
     if old.algorithm.is_mac and old.secret is None:
-        if not accept_unverifiable_macs and desk.own.find(rotation.lead, rotation.event_id(SEALED)) is None:
+        if not accept_unverifiable_macs and desk.own.find(rotation.lead, rotation.event_ids(SEALED), SEALED) is None:
             raise ConflictError(
                 f"the MACs of {old.signer_id} can be verified by its key alone: let {rotation.new_id} vouch for them "
                 "first (auditseal rotate seal), or lose them with --i-accept-unverifiable-macs"
@@ -147,7 +160,15 @@ def disable(
         return rotation
     disable_key(desk, old.key_arn)
     desk.tell(rotation, DISABLED, {"signer": rotation.old.members()})
-    return desk.rotations(rotation.lead)[-1]
+    return desk.again(rotation)
+
+
+def _time_after(entry: StoredEntry | None) -> str:
+    """A microsecond after an entry's time."""
+    try:
+        return format_time(Micros(parse_time(entry.columns.time or "" if entry and entry.columns else "") + 1))
+    except InputError:
+        return ""
 
 
 def _registries(desk: Desk) -> list[tuple[str, Registry]]:

@@ -89,6 +89,9 @@ class Keys(Protocol):
     def list_signing_keys(self) -> KeyListing:
         """All keys that an algorithm of ours could use."""
 
+    def get_policy(self, key_id: str) -> str:
+        """The key policy, as JSON."""
+
     def disable(self, key_id: str) -> None:
         """Stops all use of the key at once."""
 

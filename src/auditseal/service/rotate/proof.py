@@ -6,17 +6,20 @@ What writers append meanwhile is left out, and what they were just signing is wa
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from auditseal.core.report import Verdict
+from auditseal.core.report import Code, Verdict
 from auditseal.errors import NotCheckedError, RejectedError
 from auditseal.service.audit import audit
+from auditseal.service.rotate.checkpoints import reach_of_checkpoints
 
 if TYPE_CHECKING:
     from auditseal.core.entry import StoredEntry
     from auditseal.core.registry import Registry
     from auditseal.core.report import Report
-    from auditseal.ports import MacVerifier, Store
+    from auditseal.core.stored_checkpoint import StoredCheckpoint
+    from auditseal.ports import CheckpointStore, MacVerifier, Store
     from auditseal.service.rotate.desk import Desk
 
 
@@ -42,7 +45,23 @@ class UpTo:
         """The log stays open: it is its opener's."""
 
 
-def require_valid(desk: Desk, registry: Registry, what: str, mac_verifier: MacVerifier | None) -> Report:
+class UpToWithCheckpoints(UpTo):
+    """The same, with the checkpoints up to there (`auditseal.ports.CheckpointSource`)."""
+
+    def __init__(self, store: CheckpointStore, ends: Mapping[str, int]) -> None:
+        super().__init__(store, ends)
+        self._kept = store
+
+    def checkpoints(self, streams: Sequence[str] | None = None) -> Iterator[StoredCheckpoint]:
+        """Those over what `walk` gives (`CheckpointSource.checkpoints`)."""
+        for checkpoint in self._kept.checkpoints(streams):
+            if checkpoint.size <= self._ends.get(checkpoint.stream, -1) + 1:
+                yield checkpoint
+
+
+def require_valid(
+    desk: Desk, registry: Registry, what: str, mac_verifier: MacVerifier | None, *, excused: str | None = None
+) -> Report:
     """The report on the log, from seq 0 to where it stands now, if it is valid.
 
     Args:
@@ -50,6 +69,7 @@ def require_valid(desk: Desk, registry: Registry, what: str, mac_verifier: MacVe
         registry: the signers to accept.
         what: the registry's place, for the texts.
         mac_verifier: asks KMS about MACs; None leaves them unproven.
+        excused: a revoked signer, whose signatures prove nothing and may stand there all the same.
 
     Raises:
         RejectedError: it is invalid.
@@ -60,9 +80,16 @@ def require_valid(desk: Desk, registry: Registry, what: str, mac_verifier: MacVe
     ends: dict[str, int] = {head.stream: head.seq for head in desk.store.streams()}
     if not desk.dry_run:
         desk.settle(ends)
-    report = audit(UpTo(desk.store, ends), registry, mac_verifier=mac_verifier)
-    if report.verdict is Verdict.VALID:
+    ends = {stream: reach_of_checkpoints(desk, stream, end) for stream, end in ends.items()}
+    kept = desk.checkpoints
+    source = UpTo(desk.store, ends) if kept is None else UpToWithCheckpoints(kept.store, ends)
+    report = audit(source, registry, mac_verifier=mac_verifier)
+    verdict = report.verdict
+    if excused is not None:
+        rest = [each for each in report.findings if (each.code, each.actual) != (Code.SIGNER_NOT_VALID_HERE, excused)]
+        verdict = replace(report, findings=tuple(rest)).verdict
+    if verdict is Verdict.VALID:
         return report
     first = next((finding.message for finding in report.findings), report.unreachable or "nothing was checked")
-    kind = RejectedError if report.verdict is Verdict.INVALID else NotCheckedError
-    raise kind(f"the log is {report.verdict} under {what}: {first}")
+    kind = RejectedError if verdict is Verdict.INVALID else NotCheckedError
+    raise kind(f"the log is {verdict} under {what}: {first}")

@@ -6,10 +6,16 @@ Source: `docs/spec/rotation.md` §1.
 from __future__ import annotations
 
 import re
+import secrets
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from auditseal.core.algorithm import parse_algorithm
+import orjson
+
+from auditseal.core.algorithm import Algorithm, parse_algorithm
+from auditseal.core.event import OWN_PREFIX
 from auditseal.core.key import parse_public_key
 from auditseal.core.registered_signer import RegisteredSigner, Status
 from auditseal.core.registry import Registry
@@ -22,32 +28,35 @@ from auditseal.core.rotation import (
     plan_payload,
     rotation_id,
 )
-from auditseal.core.rotation_event import name_of
+from auditseal.core.rotation_event import ROTATED, name_of
 from auditseal.errors import ConflictError, InputError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from auditseal.core.algorithm import Algorithm
     from auditseal.service.rotate.desk import Desk
     from auditseal.service.rotate.ports import KeyInfo
 
 _NUMBERED: Final = re.compile(r"(.*?)(\d{1,9})")
 _ENABLED: Final = "Enabled"
 NEXT: Final = "-next"
+OWN_STREAMS: Final = OWN_PREFIX.replace(".", "/")
+
+
+DEFAULT_OVERLAP_S: Final = 7 * 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What an operator asks for; what is None follows from what there is.
+    """What an operator asks for; what is None follows from what there is, or from a rotation that is under way.
 
     Attributes:
-        streams: which go over, the first leads; empty for all of the log.
+        streams: which go over, the first leads; empty for all that the old signer signs.
         algorithm: what the new key signs with; None for that of the old one.
         new_id: the new signer's id; None for the old one's with its number one higher.
-        overlap_s: how long the old key is kept ready after the activation.
+        overlap_s: how long the old key is kept ready after the activation; None for seven days.
         alias: moves to the new key.
-        policy: the key policy of the new key as JSON; None takes AWS's default.
+        policy: gives the key policy of the new key as JSON, from the old signer and the new algorithm.
         tags: of the new key.
         emergency: whether the old key is held to be stolen.
     """
@@ -55,9 +64,9 @@ class Wish:
     streams: Sequence[str] = ()
     algorithm: str | None = None
     new_id: str | None = None
-    overlap_s: int = 7 * 86_400
+    overlap_s: int | None = None
     alias: str | None = None
-    policy: str | None = None
+    policy: Callable[[RegisteredSigner, Algorithm], str | None] = lambda _old, _algorithm: None
     tags: Mapping[str, str] | None = None
     emergency: bool = False
 
@@ -70,43 +79,87 @@ def plan(desk: Desk, wish: Wish) -> Rotation:
         NotFoundError: the log has no such stream, or no signer yet.
         InputError: the new signer is not acceptable.
     """
-    streams = tuple(wish.streams) or tuple(head.stream for head in desk.store.streams())
-    if not streams:
-        raise NotFoundError("the log has no entry yet: there is no signer to rotate away from")
+    all_rotations = desk.all_rotations()
+    under_way = _under_way(all_rotations, wish.streams)
+    if under_way is not None:
+        return _same(under_way, wish)
+    streams = _streams(desk, wish)
     lead = streams[0]
-    before = desk.rotations(lead)
     registry = desk.registry.load()
-    under_way = [rotation for rotation in before if rotation.is_under_way]
-    old_id = under_way[-1].old.signer_id if under_way else desk.current_signer(lead)
+    old_id = desk.current_signer(lead)
     old = desk.registered(old_id, registry)
     for stream in streams[1:]:
         if desk.current_signer(stream) != old_id:
             raise ConflictError(f"{stream} is not signed by {old_id}: rotate streams of one signer together")
+    before = [rotation for rotation in all_rotations if not set(streams).isdisjoint(rotation.streams)]
+    _require_finished(before, emergency=wish.emergency)
     algorithm = parse_algorithm(wish.algorithm) if wish.algorithm else old.algorithm
-    attempt = sum(rotation.old.signer_id == old_id and rotation.step is Step.ABANDONED for rotation in before)
-    new_id = wish.new_id or (under_way[-1].new_id if under_way else next_id(old_id, registry))
-    wished = Rotation(
+    new_id = wish.new_id or next_id(old_id, registry)
+    if registry.find(new_id) is not None:
+        raise ConflictError(f"signers.json has a signer {new_id!r} already: give the new one a name of its own")
+    if wish.alias and any(
+        desk.signs(old_id, head.stream) for head in desk.store.streams() if head.stream not in streams
+    ):
+        raise ConflictError(
+            f"{old_id} signs further streams, so that {wish.alias} cannot move: rotate all, or no alias"
+        )
+    attempt = sum(each.lead == lead and each.old.signer_id == old_id for each in all_rotations)
+    return Rotation(
         id=rotation_id(lead, old_id, attempt),
         streams=streams,
+        all_streams=not wish.streams,
+        token=secrets.token_hex(8),
         old=name_of(old),
         new_id=new_id,
         algorithm=str(algorithm.id),
-        overlap_s=wish.overlap_s,
+        overlap_s=DEFAULT_OVERLAP_S if wish.overlap_s is None else wish.overlap_s,
         alias=wish.alias,
         emergency=wish.emergency,
     )
-    if not under_way:
-        _require_finished(before, emergency=wish.emergency)
-        if registry.find(new_id) is not None:
-            raise ConflictError(f"signers.json has a signer {new_id!r} already: give the new one a name of its own")
-        return wished
-    if plan_payload(under_way[-1]) != plan_payload(wished):
-        known = under_way[-1]
+
+
+def _streams(desk: Desk, wish: Wish) -> tuple[str, ...]:
+    present = [str(head.stream) for head in desk.store.streams()]
+    if not present:
+        raise NotFoundError("the log has no entry yet: there is no signer to rotate away from")
+    if missing := [stream for stream in wish.streams if stream not in present]:
+        raise NotFoundError(f"the log has no stream {missing[0][:130]}: auditseal list shows its streams")
+    if wish.streams:
+        return tuple(dict.fromkeys(wish.streams))
+    signers = {stream: desk.current_signer(stream) for stream in present}
+    if len(set(signers.values())) > 1:
+        said = ", ".join(f"{stream} by {signer}" for stream, signer in list(signers.items())[:5])
+        raise ConflictError(f"the streams have several signers ({said}): name those of one with --stream")
+    # A stream of the application leads, where there is one: it is there as long as the log.
+    return tuple(sorted(present, key=lambda stream: (stream.startswith(OWN_STREAMS), stream)))
+
+
+def _under_way(rotations: Sequence[Rotation], streams: Sequence[str]) -> Rotation | None:
+    """The rotation that is under way for these streams, or for any; of several the one that is further."""
+    found = [
+        rotation
+        for rotation in rotations
+        if rotation.is_under_way and (not streams or not set(streams).isdisjoint(rotation.streams))
+    ]
+    return max(found, key=lambda rotation: rotation.step is Step.ANNOUNCED, default=None)
+
+
+def _same(known: Rotation, wish: Wish) -> Rotation:
+    """The rotation that is under way, if what is wished for is no other."""
+    asked = {
+        "streams": tuple(wish.streams) or None,
+        "algorithm": str(parse_algorithm(wish.algorithm).id) if wish.algorithm else None,
+        "new_id": wish.new_id,
+        "overlap_s": wish.overlap_s,
+        "alias": wish.alias,
+        "emergency": wish.emergency or None,
+    }
+    if any(value is not None and value != getattr(known, name) for name, value in asked.items()):
         raise ConflictError(
             f"a rotation of {known.old.signer_id} to {known.new_id} ({known.algorithm}) is under way: carry it on with "
             f"auditseal rotate {known.next_action}, or end it with auditseal rotate abort"
         )
-    return under_way[-1]
+    return known
 
 
 def start(desk: Desk, wish: Wish) -> Rotation:
@@ -119,7 +172,12 @@ def start(desk: Desk, wish: Wish) -> Rotation:
     rotation = plan(desk, wish)
     if desk.dry_run or rotation.reached(Step.ANNOUNCED):
         return rotation
+    if desk.own.find(rotation.lead, rotation.event_ids(PLANNED), PLANNED) is None:
+        with suppress(ConflictError):  # another operator began it in this moment: the first plan counts
+            desk.tell(rotation, PLANNED, _without_id(rotation))
+    rotation = _same(desk.again(rotation), wish)
     desk.tell(rotation, PLANNED, _without_id(rotation))
+    _require_alone(desk, rotation)
     algorithm = parse_algorithm(rotation.algorithm)
     key = _new_key(desk, rotation, algorithm, wish)
     public_key = None if algorithm.is_mac else parse_public_key(desk.keys.export_public_key(key.arn).der)
@@ -131,10 +189,31 @@ def start(desk: Desk, wish: Wish) -> Rotation:
         key_spec=key.spec,
         status=Status.ANNOUNCED,
     )
-    desk.registry.update(lambda registry: registry.with_signer(announced))
+    # Of two operators who begin at once the first one's key counts, whichever key is older.
+    desk.registry.update(lambda known: known if known.find(announced.signer_id) else known.with_signer(announced))
     desk.reached("registry announced")
+    announced = desk.registered(rotation.new_id)
+    for surplus in _keys_of(desk, rotation):
+        if surplus.arn != announced.key_arn:
+            desk.keys.disable(surplus.arn)
+    assert announced.key_arn is not None
+    if rotation.alias:
+        desk.keys.set_alias(rotation.alias + NEXT, announced.key_arn)
+        desk.reached("next alias set")
     desk.tell(rotation, ADDED, {"new": name_of(announced).members()})
-    return desk.rotations(rotation.lead)[-1]
+    return desk.again(rotation)
+
+
+def _require_alone(desk: Desk, rotation: Rotation) -> None:
+    """Ends a rotation that another one of the same streams was ahead of, under another lead."""
+    others = [
+        other
+        for other in desk.all_rotations()
+        if other.id != rotation.id and other.is_under_way and not set(other.streams).isdisjoint(rotation.streams)
+    ]
+    if any((other.step is Step.ANNOUNCED, rotation.lead) > (False, other.lead) for other in others):
+        desk.tell(rotation, ABANDONED, {"newSignerId": rotation.new_id})
+        raise ConflictError(f"a rotation to {others[0].new_id} began at the same time, and goes first: see its status")
 
 
 def abort(desk: Desk, rotation: Rotation) -> Rotation:
@@ -167,7 +246,7 @@ def abort(desk: Desk, rotation: Rotation) -> Rotation:
     if rotation.alias:
         desk.keys.delete_alias(rotation.alias + NEXT)
     desk.tell(rotation, ABANDONED, {"newSignerId": rotation.new_id})
-    return desk.rotations(rotation.lead)[-1]
+    return desk.again(rotation)
 
 
 def next_id(old_id: str, registry: Registry) -> str:
@@ -188,7 +267,9 @@ def next_id(old_id: str, registry: Registry) -> str:
 def _require_finished(before: Sequence[Rotation], *, emergency: bool) -> None:
     """Refuses to begin a rotation while the last one's old key is still kept ready; a stolen key cannot wait."""
     last = before[-1] if before else None
-    if last is not None and not emergency and not last.reached(Step.RETIRED) and last.step is not Step.ABANDONED:
+    if last is None or emergency or last.next_action is None or last.reached(Step.RETIRED):
+        return
+    if last.step is not Step.ABANDONED:
         raise ConflictError(
             f"the rotation of {last.old.signer_id} to {last.new_id} is {last.step}: carry it on with auditseal rotate "
             f"{last.next_action}"
@@ -196,7 +277,7 @@ def _require_finished(before: Sequence[Rotation], *, emergency: bool) -> None:
 
 
 def _handed_over(desk: Desk, rotation: Rotation, stream: str) -> bool:
-    return desk.own.find(stream, rotation.event_id("rotated", stream)) is not None
+    return desk.own.find(stream, rotation.event_ids(ROTATED, stream), ROTATED) is not None
 
 
 def _without_id(rotation: Rotation) -> dict[str, object]:
@@ -204,7 +285,7 @@ def _without_id(rotation: Rotation) -> dict[str, object]:
 
 
 def _description(rotation: Rotation) -> str:
-    return f"auditseal {rotation.new_id} after {rotation.old.signer_id}, rotation {rotation.id}"
+    return f"auditseal {rotation.new_id} after {rotation.old.signer_id}, rotation {rotation.id} {rotation.token}"
 
 
 def _keys_of(desk: Desk, rotation: Rotation) -> list[KeyInfo]:
@@ -219,14 +300,25 @@ def _new_key(desk: Desk, rotation: Rotation, algorithm: Algorithm, wish: Wish) -
     known = desk.registry.load().find(rotation.new_id)
     if known is not None and known.key_arn is not None:
         return desk.keys.describe(known.key_arn)
-    if not _keys_of(desk, rotation):
+    policy = wish.policy(desk.registered(rotation.old.signer_id), algorithm)
+    present = _keys_of(desk, rotation)
+    if not present:
         tags = {"auditseal:signer": rotation.new_id, "auditseal:rotation": rotation.id, **(wish.tags or {})}
-        desk.keys.create_key(algorithm, description=_description(rotation), tags=tags, policy=wish.policy)
+        made = desk.keys.create_key(algorithm, description=_description(rotation), tags=tags, policy=policy)
         desk.reached("key made")
-    chosen, *surplus = _keys_of(desk, rotation)
-    for key in surplus:
-        desk.keys.disable(key.arn)
-    if rotation.alias:
-        desk.keys.set_alias(rotation.alias + NEXT, chosen.arn)
-        desk.reached("next alias set")
+        present = _keys_of(desk, rotation) or [made]
+    chosen = present[0]
+    if policy is not None and not same_policy(desk.keys.get_policy(chosen.arn), policy):
+        raise ConflictError(
+            f"{chosen.arn} bears this rotation's mark and another key policy than it should: if that was not you, "
+            "somebody wants to sign; disable it, auditseal rotate abort, and begin anew"
+        )
     return chosen
+
+
+def same_policy(one: str, other: str) -> bool:
+    """Whether two key policies are the same JSON."""
+    try:
+        return bool(orjson.loads(one) == orjson.loads(other))
+    except orjson.JSONDecodeError:
+        return False

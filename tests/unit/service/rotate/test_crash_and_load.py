@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -83,6 +84,43 @@ def test_four_writers_go_over_without_a_restart_and_lose_nothing(kms, deployment
     assert {frozenset(by) for seq, by in by_place.items() if seq > switched} == {frozenset({NEW})}
     assert by_place[switched] == {OLD, NEW}
     assert deployment.audit().verdict is Verdict.VALID
+
+
+@pytest.mark.parametrize(
+    ("backend", "algorithms"),
+    [
+        ("emulator", ["rsa-sha256", "ed25519", "ecdsa-p256-sha256", "rsa-pss-sha256", "hmac-sha256"]),
+        ("fake", ["ed25519", "ml-dsa-44", "ml-dsa-65", "ed25519", "ml-dsa-87"]),
+    ],
+    ids=["emulator", "fake"],
+)
+def test_each_algorithm_follows_another_under_load_killed_and_carried_on(request, tmp_path, backend, algorithms):
+    kms = request.getfixturevalue("emulator" if backend == "emulator" else "kms")
+    first, *rest = algorithms
+    deployment = Deployment(tmp_path, kms.url, kms.region)
+    (tmp_path / "alias").write_text(f"alias/{uuid4()}")
+    deployment.create(first)
+    deployment.append(2)
+    with process("write", deployment, "2") as writers:
+        try:
+            with process("kill", deployment, *rest) as child:
+                outcome = json.loads(child.communicate(timeout=400)[0])
+        finally:
+            (deployment.folder / "stop").touch()
+        assert json.loads(writers.communicate(timeout=60)[0]) == {"exits": [0, 0]}
+    assert outcome["exit"] == 0
+    assert outcome["killed"] >= len(rest) * 3
+    deployment.sign_pending()
+    registry = deployment.registry()
+    assert [str(signer.algorithm.id) for signer in registry] == algorithms
+    report = deployment.audit(registry, ask_kms="hmac-sha256" in algorithms)
+    assert (report.verdict, report.findings) == (Verdict.VALID, ())
+    assert report.streams[0].first_seq == 0
+    entries = {entry.seq: entry for entry in deployment.desk().store.walk()}
+    for number in range(2):
+        for seq, event_id, _, _ in json.loads((deployment.folder / f"written-{number}.json").read_text()):
+            assert entries[seq].columns.id == event_id
+    assert check_registry(registry, deployment.desk().store).findings == ()
 
 
 def wait_until(holds, timeout_s=60.0):

@@ -1,17 +1,23 @@
+from dataclasses import replace
+
 import pytest
 
 from auditseal.adapters.registry_file import save_registry
 from auditseal.adapters.signers.aws_kms import KmsMacVerifier
+from auditseal.core.event import parse_time
+from auditseal.core.outside_check import AnchoredNote
 from auditseal.core.registered_signer import Status
 from auditseal.core.report import Code, Verdict
 from auditseal.core.rotation import Step
+from auditseal.core.witness_policy import parse_policy
 from auditseal.errors import ConflictError, NotCheckedError
 from auditseal.service.registry_check import check_registry
 from auditseal.service.rotate.activate import activate, check_locations, publish
-from auditseal.service.rotate.emergency import Anchor, emergency
+from auditseal.service.rotate.emergency import Anchor, anchored, assess, emergency, witnessed
 from auditseal.service.rotate.finish import disable, retire, seal, verify
 from auditseal.service.rotate.start import Wish, abort, plan, start
-from support.kms import open_calls_to
+from support.evidence import Witness
+from support.kms import shared_calls_to as open_calls_to
 from support.rotating import ALIAS, NEW, OLD, Deployment
 
 PAIRS = [
@@ -205,12 +211,10 @@ def test_abort_goes_back_and_lets_another_begin(kms, deployment, desk):
 
 
 def test_a_plan_and_a_dry_run_change_nothing(kms, deployment):
-    from dataclasses import replace
-
     desk = replace(deployment.desk(), dry_run=True)
     kms.service.forget_records()
     head = desk.store.head("default")
-    assert plan(desk, WISH) == start(desk, WISH)
+    assert replace(plan(desk, WISH), token="") == replace(start(desk, WISH), token="")
     assert (desk.store.head("default"), len(deployment.registry())) == (head, 1)
     assert kms.records("CreateKey", "Sign", "UpdateAlias") == []
 
@@ -222,8 +226,6 @@ def test_a_location_that_serves_another_key_is_named(deployment, desk):
     assert [item.why_not for item in check_locations(published, rotation)] == [None]
     impostor = deployment.registry().find(OLD)
     changed = deployment.registry().find(NEW)
-    from dataclasses import replace
-
     other = replace(changed, public_key=impostor.public_key)
     save_registry(deployment.published_path, replace(deployment.registry(), signers=(impostor, other)))
     (item,) = check_locations(published, rotation)
@@ -253,6 +255,42 @@ class TestEmergency:
         anchor = Anchor(stream="default", seq=2, hash=b"\x00" * 32, time="2020-01-01T00:00:00.000000Z")
         _, (damage,) = emergency(desk, WISH, since="2026-01-01T00:00:00.000000Z", reason="stolen", anchors=[anchor])
         assert (damage.proven_to, damage.contradicted) == (-1, (anchor,))
+
+    def test_witnesses_and_anchors_from_before_the_theft_prove_entries_and_later_ones_do_not(self, kms, tmp_path):
+        deployment = Deployment(tmp_path, kms.url, kms.region, checkpoints=True)
+        deployment.create()
+        deployment.append()
+        desk = deployment.desk()
+        witness = Witness("witness.example/w1")
+        policy = parse_policy(f"witness w1 {witness.key.vkey()}\nquorum w1\n")
+        checkpoints = list(desk.store.checkpoints(["default"]))
+        first = checkpoints[0]
+        desk.store.add_cosignatures("default", first.size, [witness.cosign(first.text, 1_000_000_000)])
+        deployment.append()
+        later = list(desk.store.checkpoints(["default"]))[-1]
+        desk.store.add_cosignatures("default", later.size, [witness.cosign(later.text, 4_000_000_000)])
+        since = "2026-01-01T00:00:00.000000Z"
+        anchors = witnessed(desk.store, policy, ["default"], since=since)
+        assert [(each.seq, each.time) for each in anchors] == [(first.size - 1, "2001-09-09T01:46:40.000000Z")]
+        note = AnchoredNote(note=later.note(), time=parse_time("2025-01-01T00:00:00.000000Z"), where="git:anchors")
+        late = replace(note, time=parse_time("2027-01-01T00:00:00.000000Z"))
+        undated = replace(note, time=None)
+        planned = plan(desk, WISH)
+        (damage,) = assess(desk, planned, since=since, anchors=anchors)
+        assert (damage.proven_to, damage.in_doubt[0]) == (first.size - 1, first.size)
+        (damage,) = assess(desk, planned, since=since, anchors=[*anchors, *anchored({"default": [late, undated]})])
+        assert damage.proven_to == first.size - 1
+        (damage,) = assess(desk, planned, since=since, anchors=[*anchors, *anchored({"default": [note]})])
+        assert (damage.proven_to, damage.proven_by.where) == (later.size - 1, "git:anchors")
+        forged = replace(anchors[0], root=bytes(32))
+        (damage,) = assess(desk, planned, since=since, anchors=[forged])
+        assert (damage.proven_to, damage.contradicted) == (-1, (forged,))
+
+    def test_what_follows_it_is_verified_although_the_revoked_keys_entries_prove_nothing(self, deployment, desk):
+        rotation, _ = emergency(desk, WISH, since="2026-01-01T00:00:00.000000Z", reason="stolen")
+        rotation = verify(desk, rotation)
+        assert (rotation.step, rotation.next_action) == (Step.VERIFIED, None)
+        assert start(desk, WISH).old.signer_id == NEW
 
     def test_a_verifier_with_the_revoked_key_rejects_what_it_signed(self, deployment, desk):
         emergency(desk, WISH, since="2026-01-01T00:00:00.000000Z", reason="stolen")

@@ -4,17 +4,20 @@ from dataclasses import replace
 
 import pytest
 
+from auditseal.adapters.registry_file import save_registry
+from auditseal.core.algorithm import parse_algorithm
 from auditseal.core.entry import StoredSignature
 from auditseal.core.event import Event
 from auditseal.core.registered_signer import Status
 from auditseal.core.report import Code, Verdict
+from auditseal.core.rotation import ACTIVATED, ADDED, PLANNED, Step, plan_payload
 from auditseal.core.rotation_event import ROTATED, Handover, Proof, name_of
 from auditseal.core.validity import Bound
-from auditseal.errors import ConflictError
+from auditseal.errors import ConflictError, InputError
 from auditseal.ports import NewSignature
 from auditseal.service.registry_check import RegistryCode, check_registry
 from auditseal.service.rotate.activate import activate
-from auditseal.service.rotate.start import Wish, start
+from auditseal.service.rotate.start import Wish, plan, start
 from support.rotating import ALIAS, NEW, OLD, Deployment
 
 WISH = Wish(overlap_s=0, alias=ALIAS)
@@ -154,6 +157,8 @@ class TestForgedHandovers:
     def test_one_that_a_key_did_not_sign_is_nobodys_word(self, announced, signers):
         self.forge(*announced, signers=signers)
         assert self.next_signer(announced[0]) == OLD
+        announced[0].sign_pending()
+        assert codes(announced[0].audit()) == {Code.BAD_ROTATION}
 
     @pytest.mark.parametrize(
         "change",
@@ -200,7 +205,7 @@ def test_a_writer_with_an_old_registry_leaves_entries_pending_and_signs_them_lat
         activate(desk, start(desk, WISH))
         receipt = log.append("x", {})
         assert receipt.status == "pending"
-        assert "does not have" in str(log.sign_pending().error)
+        assert "no signers.json here has" in str(log.sign_pending().error)
         served["now"] = deployment.registry()
         assert (log.sign_pending().left, log.append("x", {}).signer) == (0, NEW)
     assert deployment.signers_of()[receipt.seq] == (NEW,)
@@ -212,3 +217,93 @@ def test_a_rotation_under_another_name_while_one_is_under_way_is_refused(deploym
     start(desk, WISH)
     with pytest.raises(ConflictError):
         start(deployment.desk(), replace(WISH, new_id="other"))
+
+
+@pytest.mark.parametrize("type_", ["signer.rotated", "signer.planned", "signer.revoked", "auditseal.checkpoint"])
+def test_a_producer_cannot_write_what_the_log_says_of_its_signers(deployment, type_):
+    with deployment.open_log() as log, pytest.raises(InputError, match="the log's own"):
+        log.append(type_, {})
+
+
+def test_a_producer_that_takes_the_ids_of_a_rotation_does_not_keep_it_from_going_on(deployment):
+    """Ids are the producer's to choose, and those of a rotation can be known beforehand."""
+    desk = deployment.desk()
+    planned = plan(desk, WISH)
+    names = [PLANNED, ADDED, ROTATED, ACTIVATED]
+    with deployment.open_log() as log:
+        for name in names:
+            taken = next(planned.event_ids(name, "default" if name == ROTATED else None))
+            log.append("agent.spawned", {"mine": name}, id=taken)
+        rotation = activate(desk, start(desk, WISH))
+        assert log.append("x", {}).signer == NEW
+    assert rotation.step is Step.ACTIVE
+    assert deployment.audit().verdict is Verdict.VALID
+
+
+def test_a_registry_of_before_the_activation_still_shows_the_old_key_signing_after_its_turn(rotated):
+    """The chain says whose turn it is: a rolled-back range does not give the old key its right to sign back."""
+    deployment, desk, _ = rotated
+    entry = desk.own.append(Event(type="forged", payload={}))
+    sign_again(deployment, desk, entry.seq, OLD)
+    unlimited = deployment.registry().with_changed(OLD, valid_until=None)
+    assert codes(deployment.audit(unlimited)) == {Code.SIGNER_NOT_VALID_HERE}
+
+
+def test_a_registry_without_ranges_still_shows_the_new_key_signing_the_past(deployment):
+    desk = deployment.desk()
+    unsigned = desk.own.append(Event(type="old", payload={}))
+    rotation = start(desk, WISH)
+    sign_again(deployment, desk, unsigned.seq, NEW)
+    activate(desk, rotation)
+    unlimited = deployment.registry().with_changed(NEW, valid_from=None).with_changed(OLD, valid_until=None)
+    assert codes(deployment.audit(unlimited)) == {Code.SIGNER_NOT_VALID_HERE}
+
+
+def test_a_registry_in_which_another_key_took_the_announced_ones_place_is_refused(deployment):
+    desk = deployment.desk()
+    rotation = start(desk, WISH)
+    announced = deployment.registry().find(NEW)
+    mine = replace(announced, key_arn=deployment.registry().find(OLD).key_arn)
+    others = tuple(signer for signer in deployment.registry() if signer.signer_id != NEW)
+    save_registry(deployment.registry_path, replace(deployment.registry(), signers=(*others, mine)))
+    with pytest.raises(ConflictError, match="another key under"):
+        activate(desk, rotation)
+
+
+def test_a_key_that_somebody_laid_in_the_rotations_place_is_refused(kms, deployment):
+    """Whoever may create keys could make one with the rotation's mark and a policy of its own."""
+    desk = deployment.desk()
+    wish = replace(WISH, policy=lambda _old, _algorithm: kms.service.store.default_policy())
+    desk.tell(plan(desk, wish), PLANNED, plan_members(plan(desk, wish)))
+    (rotation,) = desk.rotations("default")
+    mark = f"auditseal {NEW} after {OLD}, rotation {rotation.id} {rotation.token}"
+    mine = kms.service.store.default_policy().replace("Enable IAM User Permissions", "Mine")
+    desk.keys.create_key(parse_algorithm("ed25519"), description=mark, policy=mine)
+    with pytest.raises(ConflictError, match="another key policy"):
+        start(desk, wish)
+
+
+def test_rotations_of_overlapping_streams_under_different_leads_are_refused(deployment):
+    deployment.append(stream="other")
+    desk = deployment.desk()
+    start(desk, replace(WISH, streams=("default", "other")))
+    with pytest.raises(ConflictError, match="is under way"):
+        start(deployment.desk(), Wish(streams=("other",), overlap_s=0))
+
+
+def test_of_two_rotations_of_one_stream_that_both_began_one_hands_over(deployment):
+    """What keeps two apart can fail if two begin in the same moment; the stream itself cannot be handed over twice."""
+    deployment.append(stream="other")
+    desk = deployment.desk()
+    first = start(desk, Wish(streams=("default", "other"), overlap_s=0))
+    second = replace(first, id="00000000-0000-5000-8000-000000000000", streams=("other",), token="mine")
+    desk.tell(second, PLANNED, plan_members(second))
+    desk.tell(second, ADDED, {"new": first.new.members()})
+    activate(desk, first)
+    with pytest.raises(ConflictError, match="is not signed by"):
+        activate(desk, desk.again(second))
+    assert deployment.audit().verdict is Verdict.VALID
+
+
+def plan_members(rotation):
+    return {name: value for name, value in plan_payload(rotation).items() if name != "rotation"}

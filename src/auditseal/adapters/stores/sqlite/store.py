@@ -121,14 +121,17 @@ class SqliteStore(EvidenceTables):
             connection.executemany(_INSERT_ENTRY, map(entry_row, entries))
             return appended
 
-    def announce(self, stream: str, draft_at: Callable[[int, int | None], Draft], clock: Clock) -> Entry:
+    def announce(
+        self, stream: str, draft_at: Callable[[int, int | None], Draft], clock: Clock, *, then: Sequence[Draft] = ()
+    ) -> Entry:
         """Appends a checkpoint's entry (`CheckpointStore.announce`)."""
         with self._transaction() as connection:
             head = _head(connection, StreamName(stream))
             before = connection.execute(_LAST_OF_TYPE, (stream, CHECKPOINT_TYPE)).fetchone()
-            entry = extend(head, [draft_at(head.seq + 1, None if before is None else before[0])], clock())[0]
-            connection.execute(_INSERT_ENTRY, entry_row(entry))
-            return entry
+            announced = draft_at(head.seq + 1, None if before is None else before[0])
+            entries = extend(head, [announced, *then], clock())
+            connection.executemany(_INSERT_ENTRY, map(entry_row, entries))
+            return entries[0]
 
     def insert(self, entries: Sequence[Entry], signatures: Sequence[NewSignature]) -> None:
         """Stores ready entries (`Store.insert`)."""

@@ -1,0 +1,147 @@
+"""Rotation of logs with checkpoints: each range ends with a checkpoint by its own signer."""
+
+import itertools
+import threading
+from dataclasses import replace
+
+import pytest
+
+from auditseal.core.heads import HEADS_STREAM
+from auditseal.core.report import Code, Verdict
+from auditseal.core.rotation import Step
+from auditseal.core.validity import Bound
+from auditseal.errors import SignerError
+from auditseal.service.registry_check import check_registry
+from auditseal.service.rotate.activate import activate
+from auditseal.service.rotate.finish import disable, retire, verify
+from auditseal.service.rotate.start import Wish, start
+from support.rotating import ALIAS, NEW, OLD, Deployment
+
+WISH = Wish(overlap_s=0, alias=ALIAS)
+
+
+@pytest.fixture(params=["checkpoint", "event"])
+def deployment(kms, tmp_path, request):
+    made = Deployment(tmp_path, kms.url, kms.region, mode=request.param, checkpoints=True)
+    made.create()
+    made.append()
+    return made
+
+
+def covered_by(deployment, stream="default"):
+    (summary,) = [each for each in deployment.audit().streams if each.stream == stream]
+    return [(part.signer, part.first_seq, part.last_seq) for part in summary.signed_by]
+
+
+def test_a_running_writer_goes_over_and_the_log_verifies(deployment):
+    with deployment.open_log() as log:
+        assert log.append("x", {}).signer == OLD
+        desk = deployment.desk()
+        rotation = activate(desk, start(desk, WISH))
+        receipt = log.append("x", {})
+        assert (receipt.signer, receipt.status) == (NEW, "signed")
+        rotation = disable(desk, retire(desk, verify(desk, rotation)))
+        assert log.append("x", {}).signer == NEW
+    assert rotation.step is Step.DISABLED
+    report = deployment.audit()
+    assert (report.verdict, report.findings) == (Verdict.VALID, ())
+    assert check_registry(deployment.registry(), desk.store).findings == ()
+    (switched,) = {rotation.switched["default"]}
+    for signer, first, last in covered_by(deployment):
+        assert (signer == OLD and last <= switched) or (signer == NEW and first >= switched)
+    sizes = {each.size: each.signer for each in desk.store.checkpoints(["default"])}
+    assert sizes[switched] == OLD
+    assert all((signer == OLD) == (size <= switched) for size, signer in sizes.items())
+
+
+def test_several_streams_that_share_one_signature_go_over(deployment):
+    with deployment.open_log() as log:
+        for stream in ("a", "b", "c"):
+            log.append("x", {}, stream=stream, ack="durable")
+        log.sign_pending()
+        desk = deployment.desk()
+        rotation = activate(desk, start(desk, WISH))
+        assert {"a", "b", "c", "default"} <= set(rotation.switched)
+        for stream in ("a", "b", "c", "fresh"):
+            log.append("x", {}, stream=stream, ack="durable")
+        log.sign_pending()
+        verify(desk, rotation)
+    report = deployment.audit()
+    assert (report.verdict, report.findings) == (Verdict.VALID, ())
+    assert {each.stream for each in report.streams} >= {"a", "b", "c", "fresh"}
+
+
+def test_a_checkpoint_of_the_old_signer_that_was_announced_and_never_signed_is_signed_by_it(deployment, kms):
+    desk = deployment.desk()
+    rotation = start(desk, WISH)
+    points = itertools.count()
+
+    class StopError(Exception):
+        pass
+
+    def reached(what):
+        if what == "handover appended" and not next(points):
+            raise StopError
+
+    stopping = replace(deployment.desk(), reached=reached)
+    with pytest.raises(StopError):
+        activate(stopping, rotation)
+    activate(desk, desk.again(rotation))
+    assert deployment.audit().verdict is Verdict.VALID
+
+
+def test_the_new_signer_cannot_cover_what_the_old_one_left(deployment):
+    desk = deployment.desk()
+    rotation = activate(desk, start(desk, WISH))
+    deployment.append()
+    switched = rotation.switched["default"]
+    stretched = deployment.registry().with_changed(NEW, valid_from=Bound(seq={"default": switched + 1}))
+    assert Code.SIGNER_NOT_VALID_HERE in {finding.code for finding in deployment.audit(stretched).findings}
+
+
+def test_four_writers_of_one_process_lose_nothing_while_it_goes_over(deployment):
+    stop = threading.Event()
+    receipts = [[] for _ in range(4)]
+
+    def write(into):
+        with deployment.open_log() as log:
+            while not stop.is_set():
+                into.append(log.append("x", {"n": len(into)}))
+
+    threads = [threading.Thread(target=write, args=[into]) for into in receipts]
+    for thread in threads:
+        thread.start()
+    desk = deployment.desk()
+    try:
+        rotation = activate(desk, start(desk, WISH))
+        target = desk.store.head("default").seq + 20
+        while desk.store.head("default").seq < target and any(thread.is_alive() for thread in threads):
+            stop.wait(0.02)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    report = deployment.audit()
+    assert (report.verdict, report.findings) == (Verdict.VALID, ())
+    entries = {entry.seq: entry for entry in desk.store.walk(["default"])}
+    switched = rotation.switched["default"]
+    for each in itertools.chain(*receipts):
+        assert entries[each.seq].hash == each.hash
+        assert (each.status, each.signer) == ("signed", OLD if each.seq < switched else NEW)
+    assert any(each.seq > switched for each in itertools.chain(*receipts))
+
+
+def test_a_writer_without_a_registry_stops_at_the_end_of_its_turn(deployment):
+    from auditseal.core.registry import Registry
+
+    with deployment.open_log(load=Registry) as log:
+        log.append("x", {})
+        desk = deployment.desk()
+        activate(desk, start(desk, WISH))
+        assert log.append("x", {}).status == "pending"
+        try:
+            error = log.sign_pending().error
+        except SignerError as raised:
+            error = raised
+        assert "no signers.json here has" in str(error)
+    assert HEADS_STREAM not in {head.stream for head in desk.store.streams()}
