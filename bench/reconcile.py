@@ -117,10 +117,11 @@ def measure(folder: Path, count: int) -> None:
     ledger = SqliteLedger()
     report = reconcile(
         log,
+        Registry(signers=(signer,)),
         FolderTrail(folder / "trail"),
         ledger,
-        expect(Registry(signers=(signer,)), principals=[ROLE]),
-        Asked(
+        expectation=expect(Registry(signers=(signer,)), principals=[ROLE]),
+        asked=Asked(
             keys=parse_public_keys((folder / "keys.json").read_bytes(), "keys"),
             until=START + count // PER_SECOND - 1000,
         ),

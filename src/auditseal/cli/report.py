@@ -84,7 +84,7 @@ def _stream_lines(stream: StreamSummary) -> list[str]:
     whole = stream.signed == stream.entries
     new = " that are new" if stream.resumed_at else ""
     lines.append(f"  proven      G1 signed, {'all' if whole else 'only'} {stream.signed:,} of {stream.entries:,}{new}")
-    for grade in (Grade.COSIGNED, Grade.ANCHORED):
+    for grade in (Grade.COSIGNED, Grade.RECONCILED, Grade.ANCHORED):
         parts = [f"{each.first_seq:,} to {each.last_seq:,}" for each in stream.grades if each.grade is grade]
         if parts:
             lines.append(f"              {grade} {grade.name.lower()}, {', '.join(parts[:_MOST_FINDINGS])}")

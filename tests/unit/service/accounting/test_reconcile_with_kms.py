@@ -105,7 +105,8 @@ def test_a_stranger_with_the_key_is_named(kms, account, tmp_path, monkeypatch, c
 def test_the_text_names_the_finding_and_its_request(kms, account, tmp_path, monkeypatch, capsys):
     append(kms, tmp_path, monkeypatch, count=3)
     lost = kms.records("Sign")[1]
-    monkeypatch.setattr(kms.service, "_records", [item for item in kms.records() if item is not lost])
+    left = [item for item in kms.records() if item != lost]
+    monkeypatch.setattr(kms, "records", lambda *_: left)
     wait_for_the_next_second()
     reconcile(kms, tmp_path, capsys)
     code = run(
@@ -121,7 +122,7 @@ def test_the_text_names_the_finding_and_its_request(kms, account, tmp_path, monk
     assert code == 1
     assert "unwitnessed-signature  default #1" in said
     assert lost["requestID"] in said
-    assert 'findings{code="unwitnessed-signature"} 1' in (tmp_path / "reconcile.prom").read_text()
+    assert 'findings{code="unwitnessed-signature",severity="error"} 1' in (tmp_path / "reconcile.prom").read_text()
 
 
 @pytest.mark.parametrize(
