@@ -11,6 +11,7 @@ from auditseal.core.cloudtrail_record import key_place
 from auditseal.core.expectation import expect
 from auditseal.errors import InputError, NotFoundError
 from auditseal.service.accounting.reconcile import Asked, reconcile
+from auditseal.service.ids import now_micros
 from auditseal.wiring.sources import log_address, open_source
 from auditseal.wiring.verifying import registry_for
 
@@ -98,7 +99,9 @@ def run(settings: Settings, asked: Reconciling, *, progress: Progress | None = N
         stack.callback(ledger.close)
         trail = _open_trail(asked, expectation, ledger.asked())
         stack.callback(trail.close)
-        report = reconcile(log, registry, trail, ledger, expectation=expectation, asked=rules, progress=progress)
+        report = reconcile(
+            log, registry, trail, ledger, expectation=expectation, asked=rules, clock=now_micros, progress=progress
+        )
     if asked.account is not None:
         _write_account(asked.account, report, expectation)
     return report

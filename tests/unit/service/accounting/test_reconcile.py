@@ -11,7 +11,6 @@ from auditseal.core.key import parse_public_key
 from auditseal.core.registry import RegisteredSigner, Registry
 from auditseal.core.report import Severity, Verdict
 from auditseal.core.trail_digest import parse_public_keys
-from auditseal.errors import InputError
 from auditseal.service.accounting.reconcile import Asked, reconcile
 from support.signed_log import SIGNER, ListSource, stored, with_signature
 from support.trail import (
@@ -304,6 +303,68 @@ def test_many_findings_of_a_kind_are_told_as_a_few_and_a_count(bucket, entries, 
     assert (len(unwitnessed), unwitnessed[-1].count, len(blind)) == (11, COUNT - 10, 0)
 
 
+def test_a_signer_that_the_registry_does_not_know_is_no_false_alarm_and_no_witness(bucket, entries, records):
+    entries[20] = with_signature(entries[20], signer="audit-2027")
+    records[20]["resources"] = [{"type": "AWS::KMS::Key", "ARN": KEY_ARN.replace("1234abcd", "99999999")}]
+    report = run(bucket, entries, records)
+    finding = only(report)
+    assert (finding.kind, finding.severity) == (Kind.UNKNOWN_SIGNER, Severity.GAP)
+    assert [(part.first_seq, part.last_seq) for part in report.accounted] == [(0, 19), (21, COUNT - 1)]
+
+
+def test_a_call_claimed_by_another_signer_stays_unaccounted(bucket, entries, records):
+    entries[20] = with_signature(entries[20], signer="audit-2027")
+    found = {(finding.code, finding.kind) for finding in run(bucket, entries, records).findings}
+    assert found == {
+        (AccountCode.UNACCOUNTED_SIGNATURE, Kind.EXPECTED_PRINCIPAL),
+        (AccountCode.UNWITNESSED_SIGNATURE, Kind.UNKNOWN_SIGNER),
+    }
+
+
+def test_two_copies_of_one_entry_do_not_share_its_call(bucket, entries, records):
+    assert only(run(bucket, [*entries, entries[20]], records)).kind is Kind.SHARED_CALL
+
+
+def test_entries_signed_anew_before_the_window_are_not_taken_for_an_outage(bucket, entries, records):
+    """The first signatures would be orphans, but in a time that nobody looked at."""
+    entries[5] = with_signature(entries[5], signed_at=text_of(START + 50 * STEP_S).replace("Z", ".000000Z"))
+    records[5] = sign_record(START + 50 * STEP_S, 5)
+    report = run(bucket, entries, records, since=START + 10 * STEP_S)
+    finding = only(report)
+    assert (finding.code, finding.severity) == (AccountCode.LATE_SIGNATURE, Severity.GAP)
+    assert report.accounted[0].first_seq == 10
+
+
+def test_a_flood_of_notes_does_not_bury_an_error(bucket, entries, records):
+    admin = {"userIdentity": role_identity(f"arn:aws:iam::{ACCOUNT}:role/admin")}
+    flood = [change_record("TagResource", START + n, 1000 + n, **admin) for n in range(30)]
+    misuse = change_record("DisableKey", START + 40, 2000, userIdentity=role_identity(OTHER_ROLE))
+    report = run(bucket, entries, [*records, *flood, misuse], most_of_a_kind=10)
+    assert report.verdict is Verdict.INVALID
+
+
+def test_with_digests_the_window_ends_where_they_do(bucket, entries, records):
+    """A digest comes once an hour: what is younger is not judged, and is no reason for doubt."""
+    entries.append(stored("default", COUNT, END + 4 * HOUR_S + 60))
+    report = run(bucket, entries, records, now=NOW + HOUR_S)
+    assert (report.verdict, report.checked["unsettled"], report.until) == (
+        Verdict.VALID,
+        1,
+        text_of(NOW - HOUR_S - 899),
+    )
+
+
+def test_a_trail_that_begins_too_late_is_said(bucket, entries, records):
+    report = run(bucket, entries, records, since=START - 86_400)
+    assert "begins at" in only(report).message
+
+
+def test_calls_whose_records_name_no_key_are_told(bucket, entries, records):
+    unnamed = sign_record(START + 5, 900, resources=None)
+    finding = only(run(bucket, entries, [*records, unnamed]))
+    assert (finding.code, "name no key" in finding.message) == (AccountCode.TRAIL_BLIND, True)
+
+
 class TestChanges:
     def test_a_new_policy_is_told_with_what_changed_in_it(self, bucket, entries, records):
         policies = [POLICY % (ALLOW % ("signer", ROLE)), POLICY % (ALLOW % ("signer", OTHER_ROLE))]
@@ -330,6 +391,33 @@ class TestChanges:
         change = change_record(name, START + 5, 900, userIdentity=role_identity(OTHER_ROLE))
         finding = only(run(bucket, entries, [*records, change]))
         assert (finding.code, finding.actual, finding.principal) == (AccountCode.KEY_CHANGED, name, OTHER_ROLE)
+
+    @pytest.mark.parametrize("name", ["UpdateAlias", "DeleteAlias", "CreateAlias"])
+    def test_an_alias_that_is_taken_from_the_key_is_told(self, bucket, entries, records, name):
+        """The record names the key that the alias leads to from now on, and not the one that it led to."""
+        other = KEY_ARN.replace("1234abcd", "99999999")
+        change = change_record(
+            name,
+            START + 5,
+            900,
+            userIdentity=role_identity(OTHER_ROLE),
+            requestParameters={"aliasName": "alias/audit", "targetKeyId": other},
+            resources=[{"type": "AWS::KMS::Key", "ARN": other}],
+        )
+        finding = only(run(bucket, entries, [*records, change]))
+        assert (finding.code, finding.actual) == (AccountCode.KEY_CHANGED, name)
+        assert "aliasName: alias/audit" in finding.details
+
+    def test_an_alias_of_another_key_is_nobodys_concern(self, bucket, entries, records):
+        other = KEY_ARN.replace("1234abcd", "99999999")
+        change = change_record(
+            "UpdateAlias",
+            START + 5,
+            900,
+            requestParameters={"aliasName": "alias/other", "targetKeyId": other},
+            resources=[{"type": "AWS::KMS::Key", "ARN": other}],
+        )
+        assert run(bucket, entries, [*records, change]).findings == ()
 
     def test_a_change_that_failed_changed_nothing(self, bucket, entries, records):
         change = change_record("DisableKey", START + 5, 900, errorCode="AccessDenied")
@@ -385,6 +473,39 @@ class TestBlindness:
         )
         report = run(bucket, entries, [*records[:20], put])
         assert set(codes(report)) == {AccountCode.TRAIL_BLIND, AccountCode.KEY_CHANGED}
+
+    def test_starting_another_trail_does_not_mend_this_one(self, bucket, entries, records):
+        stop = trail_record("StopLogging", START + 20 * STEP_S - 1, 900, {"name": "audit-trail"})
+        start = trail_record("StartLogging", START + 21 * STEP_S, 901, {"name": "decoy"})
+        report = run(bucket, entries, [*records[:20], stop, start])
+        assert any(finding.count == COUNT - 20 for finding in report.findings)
+        assert AccountCode.UNWITNESSED_SIGNATURE not in codes(report)
+
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            [{"field": "eventName", "notEquals": ["GenerateMac"]}],
+            [{"field": "eventName", "equals": ["PutKeyPolicy"]}],
+            [{"field": "eventName", "notStartsWith": ["Si"]}],
+            [{"field": "eventSource", "endsWith": [".example.com"]}],
+            [{"field": "userIdentity.arn", "notEquals": [ROLE]}],
+            "unreadable",
+        ],
+    )
+    def test_narrower_selectors_blind_a_trail_too(self, bucket, entries, records, fields):
+        selector = {"fieldSelectors": [{"field": "eventCategory", "equals": ["Management"]}, *fields]}
+        parameters = {"trailName": "audit-trail", "advancedEventSelectors": [selector]}
+        put = trail_record("PutEventSelectors", START + 20 * STEP_S - 1, 900, parameters)
+        assert AccountCode.TRAIL_BLIND in codes(run(bucket, entries, [*records[:20], put]))
+
+    def test_selectors_that_take_all_management_events_blind_nobody(self, bucket, entries, records):
+        selectors = [
+            {"fieldSelectors": [{"field": "eventCategory", "equals": ["Data"]}]},
+            {"fieldSelectors": [{"field": "eventCategory", "equals": ["Management"]}]},
+        ]
+        parameters = {"trailName": "audit-trail", "advancedEventSelectors": selectors}
+        put = trail_record("PutEventSelectors", START + 20 * STEP_S - 1, 900, parameters)
+        assert codes(run(bucket, entries, [*records, put])) == [AccountCode.KEY_CHANGED]
 
     def test_another_trail_that_was_stopped_is_not_this_one(self, bucket, entries, records):
         stop = trail_record("StopLogging", START + 20 * STEP_S - 1, 900, {"name": "somebody-elses"})
@@ -478,6 +599,14 @@ class TestTamperedTrail:
         digests[1].unlink()
         report = run(bucket, [], None)
         assert any("is missing" in finding.message for finding in report.findings)
+
+    def test_a_copy_with_every_digest_twice_is_as_good(self, bucket, entries, records):
+        write(bucket, records)
+        for path in sorted(bucket.folder.rglob("*.json.gz*")):
+            twin = bucket.folder / "twin" / path.relative_to(bucket.folder)
+            twin.parent.mkdir(parents=True, exist_ok=True)
+            twin.write_bytes(path.read_bytes())
+        assert run(bucket, entries, None).findings == ()
 
     def test_digests_removed_at_the_end_are_missed(self, bucket, entries, records):
         write(bucket, records)
