@@ -5,9 +5,8 @@ Source: `docs/spec/account.md`.
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Any, Final
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import orjson
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from auditseal.service.log import Log
 
 FOUND: Final = f"{RESERVED_TYPES}account-finding"
+_NAMESPACE: Final = UUID("6d1f7a5e-0c4b-4d0e-9c57-2f5a9b1e8d34")
 
 
 def record_finding(log: Log, stream: str, finding: AccountFinding, members: dict[str, Any]) -> None:
@@ -34,8 +34,8 @@ def record_finding(log: Log, stream: str, finding: AccountFinding, members: dict
     Raises:
         AuditSealError: as `Log.append_own`, but for a conflict.
     """
-    octets = hashlib.sha256(orjson.dumps([stream, *identity_of(finding)])).digest()
-    event = Event(type=FOUND, payload=members, stream=stream, id=str(UUID(bytes=octets[:16], version=8)))
+    about = orjson.dumps([stream, *identity_of(finding)]).decode()
+    event = Event(type=FOUND, payload=members, stream=stream, id=str(uuid5(_NAMESPACE, about)))
     try:
         log.append_own(event)
     except ConflictError:
