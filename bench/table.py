@@ -24,6 +24,7 @@ GROUPS = {
     "append_postgres": "Appending to PostgreSQL",
     "kms_append": "Appending through KMS",
     "checkpoints": "Checkpoint mode",
+    "reconcile": "Reconciliation with CloudTrail",
     "memory": "Memory",
     "start": "Start-up",
 }

@@ -1,4 +1,4 @@
-"""Tells an HTTP endpoint: one POST of JSON, within a timeout; the next attempt is the caller's to make."""
+"""Tells an HTTP endpoint: one POST of JSON, within a timeout, not redirected; a next attempt is the caller's."""
 
 from __future__ import annotations
 
@@ -15,6 +15,16 @@ TIMEOUT_S: Final = 10.0
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A redirected POST would arrive as a GET without its document, and count as taken."""
+
+    def redirect_request(self, *_: object) -> None:
+        """Follows none: the answer is an error."""
+
+
+_OPENER: Final = urllib.request.build_opener(_NoRedirect)
+
+
 class Webhook:
     """One endpoint."""
 
@@ -24,8 +34,14 @@ class Webhook:
         Raises:
             InputError: not https, nor http to this machine.
         """
-        parts = urlsplit(url)
-        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+        try:
+            parts = urlsplit(url)
+            here = parts.hostname in _LOOPBACK
+            good = parts.hostname is not None and (parts.scheme == "https" or (parts.scheme == "http" and here))
+            good = good and parts.port != 0
+        except ValueError:
+            good = False
+        if not good:
             raise InputError("a webhook is an https:// address, or http:// on this machine")
         self._url = url
         self.name = f"{parts.scheme}://{parts.hostname}"
@@ -44,7 +60,7 @@ class Webhook:
             method="POST",
         )
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310 - likewise
+            with _OPENER.open(request, timeout=TIMEOUT_S) as answer:
                 answer.read(1)
         except urllib.error.HTTPError as error:
             error.close()

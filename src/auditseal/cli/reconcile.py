@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
-import sys
-import tempfile
-import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -18,32 +16,30 @@ from auditseal.cli.options import (
     OutputOption,
     ProgressLine,
     SignersOption,
-    StreamsOption,
-    emit,
-    json_text,
     parse_outputs,
     remark,
 )
-from auditseal.errors import InputError, StoreError
+from auditseal.errors import InputError
 
 if TYPE_CHECKING:
-    from auditseal.config import Settings
-    from auditseal.core.account import AccountFinding, AccountReport
-    from auditseal.service.accounting.follow import Listener
+    from auditseal.cli.options import Output
+    from auditseal.core.account import AccountReport
     from auditseal.wiring.accounting import Reconciling
 
 _DURATION: Final = re.compile(r"(\d{1,6})([smhd])", re.ASCII)
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+FORMS: Final = ("text", "json", "jsonl", "sarif", "junit", "github", "md")
 
 
 def reconcile(
     trail: Annotated[str, typer.Option("--trail", metavar="PATH|s3://…|lookup", help="CloudTrail's records.")],
     log: LogOption = None,
     signers: SignersOption = None,
-    since: Annotated[str | None, typer.Option("--since", metavar="TIME", help="Judge from this time on.")] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="TIME|DURATION", help="Judge from then on, or from so long ago.")
+    ] = None,
     until: Annotated[str | None, typer.Option("--until", metavar="TIME", help="Judge up to this time.")] = None,
     settle: Annotated[str, typer.Option("--settle", metavar="DURATION", help="How late a record may come.")] = "15m",
-    stream: StreamsOption = None,
     principal: Annotated[
         list[str] | None, typer.Option("--principal", metavar="ARN", help="Who may sign; * and ?; may be repeated.")
     ] = None,
@@ -57,6 +53,10 @@ def reconcile(
         list[str] | None,
         typer.Option("--key", metavar="SIGNER=ARN", help="A signer's key, where signers.json has none."),
     ] = None,
+    explain: Annotated[
+        list[str] | None,
+        typer.Option("--explain", metavar="REQUEST", help="A call that you account for, such as doctor's."),
+    ] = None,
     digest_keys: Annotated[
         str | None,
         typer.Option("--digest-keys", metavar="FILE|aws", help="CloudTrail's public keys (list-public-keys)."),
@@ -65,7 +65,11 @@ def reconcile(
         bool, typer.Option("--without-digests", help="Believe the trail's files without a digest.")
     ] = False,
     ledger: Annotated[
-        Path | None, typer.Option("--ledger", metavar="FILE", help="Keep what was read, and resume from it.")
+        Path | None, typer.Option("--ledger", metavar="FILE", help="Keep what was read of the trail, and resume.")
+    ] = None,
+    account: Annotated[
+        Path | None,
+        typer.Option("--account", metavar="FILE", help="Where a valid account goes; see verify --reconciled."),
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", help="Go on, and tell what is new.")] = False,
     interval: Annotated[str, typer.Option("--interval", metavar="DURATION", help="How often, with --follow.")] = "5m",
@@ -81,39 +85,54 @@ def reconcile(
     output: OutputOption = None,
 ) -> int:
     """Join the log's signatures with the calls that AWS recorded, both ways."""
-    from auditseal.cli.account_report import account_members, account_text, exit_of_account
     from auditseal.config import load_settings
     from auditseal.wiring import accounting
 
+    if digest_keys is not None and without_digests:
+        raise InputError("--digest-keys checks digests, and --without-digests does not: give one of them")
     asked = accounting.Reconciling(
         trail=trail,
-        since=None if since is None else parse_moment(since),
+        since=None if since is None else parse_since(since),
         until=None if until is None else parse_moment(until),
         settle_s=parse_duration(settle),
-        streams=stream,
         principals=principal or (),
         administrators=administrator or (),
         regions=region or (),
         key_arns=_keys(key or ()),
+        explained=explain or (),
         digest_keys=digest_keys,
         without_digests=without_digests,
         ledger=ledger,
+        account=account,
     )
     settings = load_settings({"log": log, "signers": signers}).settings
     if follow:
+        from auditseal.cli.reconcile_follow import Telling, follow_account
+
         parse_outputs(output, ("jsonl",))
-        return _follow(settings, asked, parse_duration(interval), webhook, metrics, record)
+        telling = Telling(webhook=webhook, metrics=metrics, record=record)
+        again = (lambda: asked) if since is None else (lambda: replace(asked, since=parse_since(since)))
+        return follow_account(settings, again, parse_duration(interval), telling)
     if webhook or record:
         raise InputError("--webhook and --record tell what is new: they go with --follow")
-    outputs = parse_outputs(output, ("text", "json"))
+    outputs = parse_outputs(output, FORMS)
     progress = ProgressLine("read")
     try:
         report = accounting.run(settings, asked, progress=progress)
     finally:
         progress.clear()
+    return _show(asked, report, outputs, metrics)
+
+
+def _show(asked: Reconciling, report: AccountReport, outputs: list[Output], metrics: Path | None) -> int:
+    from auditseal.cli.account_report import emit_account, exit_of_account, write_metrics
+    from auditseal.core.report import Verdict
+
     if metrics is not None:
-        _write_metrics(metrics, report)
-    emit(outputs, {"text": lambda: account_text(report), "json": lambda: json_text(account_members(report))})
+        write_metrics(metrics, report)
+    emit_account(outputs, report)
+    if asked.account is not None and report.verdict is not Verdict.VALID:
+        remark(f"auditseal: the account is {report.verdict}, so that nothing was written to {asked.account}")
     return exit_of_account(report)
 
 
@@ -127,6 +146,17 @@ def parse_duration(text: str) -> int:
     if not parts:
         raise InputError(f"{text[:20]!r} is not a duration such as 90s, 15m, 12h or 7d")
     return int(parts[1]) * _SECONDS[parts[2]]
+
+
+def parse_since(text: str) -> int:
+    """Seconds since the epoch of a moment, or of so long ago.
+
+    Raises:
+        InputError: another form.
+    """
+    if _DURATION.fullmatch(text):
+        return max(int(time.time()) - parse_duration(text), 0)
+    return parse_moment(text)
 
 
 def parse_moment(text: str) -> int:
@@ -144,89 +174,10 @@ def _keys(texts: Sequence[str]) -> dict[str, str]:
     keys = {}
     for text in texts:
         signer_id, mark, arn = text.rpartition("=")
-        if not mark or not signer_id or ":key/" not in arn:
+        if not mark or not signer_id or not _KEY_ARN.fullmatch(arn):
             raise InputError(f"--key {text[:120]} is not SIGNER=ARN, with the ARN of a key")
         keys[signer_id] = arn
     return keys
 
 
-def _follow(
-    settings: Settings,
-    asked: Reconciling,
-    interval_s: int,
-    webhook: str | None,
-    metrics: Path | None,
-    record: str | None,
-) -> int:
-    from auditseal.service.accounting.follow import follow
-    from auditseal.wiring import accounting
-
-    listeners: list[Listener] = [_print_new]
-    if metrics is not None:
-        listeners.append(lambda report, _: _write_metrics(metrics, report))
-    if webhook is not None:
-        listeners.append(_webhook_listener(webhook))
-    if record is not None:
-        listeners.append(_recorder(settings, record))
-    follow(
-        lambda: accounting.run(settings, asked),
-        listeners,
-        interval_s=interval_s,
-        stop=threading.Event(),
-        on_error=lambda error: remark(f"auditseal: {error}"),
-    )
-    return 0
-
-
-def _print_new(report: AccountReport, new: Sequence[AccountFinding]) -> None:
-    from auditseal.cli.account_report import finding_members
-    from auditseal.cli.show import json_line
-
-    for finding in new:
-        sys.stdout.write(json_line({"schema_version": 1, "trail": report.trail, **finding_members(finding)}))
-    sys.stdout.flush()
-
-
-def _webhook_listener(url: str) -> Callable[[AccountReport, Sequence[AccountFinding]], None]:
-    from auditseal.adapters.webhook import Webhook
-    from auditseal.cli.account_report import finding_members
-
-    endpoint = Webhook(url)
-
-    def post(report: AccountReport, new: Sequence[AccountFinding]) -> None:
-        if new:
-            document = {"source": report.source, "trail": report.trail, "verdict": str(report.verdict)}
-            endpoint.post({"schema_version": 1, **document, "findings": [finding_members(item) for item in new]})
-
-    return post
-
-
-def _recorder(settings: Settings, stream: str) -> Callable[[AccountReport, Sequence[AccountFinding]], None]:
-    from auditseal.cli.account_report import finding_members
-    from auditseal.core.event import Event
-    from auditseal.wiring.logs import open_configured
-
-    def append(_: AccountReport, new: Sequence[AccountFinding]) -> None:
-        if not new:
-            return
-        events = [
-            Event(type="auditseal.account-finding", payload=finding_members(finding), stream=stream) for finding in new
-        ]
-        with open_configured(settings, background=False) as opened:
-            opened.append_many(events)
-
-    return append
-
-
-def _write_metrics(path: Path, report: AccountReport) -> None:
-    """Replaces the file at once, so that a collector never reads half of it."""
-    from auditseal.cli.account_report import account_metrics
-
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(account_metrics(report))
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except OSError as error:
-        raise StoreError(f"{path} cannot be written: {error.strerror}") from error
+_KEY_ARN: Final = re.compile(r"arn:[a-z0-9-]+:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+", re.ASCII)

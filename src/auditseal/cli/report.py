@@ -87,7 +87,7 @@ def _stream_lines(stream: StreamSummary, findings: Sequence[Finding]) -> list[st
     new = " that are new" if stream.resumed_at else ""
     many = "all" if proven == stream.entries else "only"
     lines.append(f"  proven      G1 signed, {many} {proven:,} of {stream.entries:,}{new}")
-    for grade in (Grade.COSIGNED, Grade.ANCHORED):
+    for grade in (Grade.COSIGNED, Grade.RECONCILED, Grade.ANCHORED):
         parts = [f"{each.first_seq:,} to {each.last_seq:,}" for each in stream.grades if each.grade is grade]
         if parts:
             lines.append(f"              {grade} {grade.name.lower()}, {', '.join(parts[:_MOST_FINDINGS])}")

@@ -58,6 +58,10 @@ def verify(
     witness_policy: Annotated[
         Path | None, typer.Option("--witness-policy", metavar="FILE", help="Ask for the cosignatures of this policy.")
     ] = None,
+    reconciled: Annotated[
+        list[Path] | None,
+        typer.Option("--reconciled", metavar="FILE", help="An account by reconcile --account; may be repeated."),
+    ] = None,
     require: Annotated[
         str | None, typer.Option("--require", metavar="GRADE", help="Less than G1, G2, G3 or G4 is inconclusive.")
     ] = None,
@@ -100,6 +104,7 @@ def verify(
         full=full,
         anchors=anchor or (),
         witness_policy=witness_policy,
+        accounts=reconciled or (),
         require=None if require is None else parse_grade(require),
         origin=origin,
         now=now if as_of is None else parse_time(instant(as_of)),
@@ -147,8 +152,9 @@ def _verify_agent_manager(
 
     if streams:
         raise InputError("--stream has no meaning for an Agent Manager's table: it is one chain")
-    if evidence.state or evidence.anchors or evidence.witness_policy or evidence.require:
-        raise InputError("an Agent Manager's table has no checkpoints: --state, --anchor and --require do not apply")
+    if evidence.state or evidence.anchors or evidence.witness_policy or evidence.accounts or evidence.require:
+        options = "--state, --anchor, --witness-policy, --reconciled and --require"
+        raise InputError(f"an Agent Manager's table has no checkpoints: {options} do not apply")
     return verify_agent_manager(address, registry, ask_kms=ask_kms)
 
 

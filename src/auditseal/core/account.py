@@ -33,6 +33,7 @@ class AccountCode(StrEnum):
 class Kind(StrEnum):
     """What tells findings of one code apart."""
 
+    EXPLAINED = "explained"
     RETRY_BESIDE = "retry-beside"
     EXPECTED_PRINCIPAL = "expected-principal"
     UNEXPECTED_PRINCIPAL = "unexpected-principal"
@@ -42,6 +43,7 @@ class Kind(StrEnum):
     OTHER_TIME = "other-time"
     SHARED_CALL = "shared-call"
     NO_REQUEST_ID = "no-request-id"
+    UNKNOWN_SIGNER = "unknown-signer"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,17 +87,17 @@ class AccountFinding:
 
 
 class AccountFindings:
-    """Collects findings; of each code and kind only so many one by one, the rest as one with a count."""
+    """Collects findings; of each code, kind and severity only so many one by one, the rest as one with a count."""
 
     def __init__(self, *, most_of_a_kind: int) -> None:
         self._most = most_of_a_kind
         self._kept: list[AccountFinding] = []
-        self._numbers: dict[tuple[AccountCode, Kind | None], int] = {}
-        self._first_left_out: dict[tuple[AccountCode, Kind | None], AccountFinding] = {}
+        self._numbers: dict[tuple[AccountCode, Kind | None, Severity], int] = {}
+        self._first_left_out: dict[tuple[AccountCode, Kind | None, Severity], AccountFinding] = {}
 
     def add(self, finding: AccountFinding) -> None:
         """Keeps or counts one finding."""
-        key = (finding.code, finding.kind)
+        key = (finding.code, finding.kind, finding.severity)
         number = self._numbers[key] = self._numbers.get(key, 0) + 1
         if number <= self._most:
             self._kept.append(finding)
@@ -128,11 +130,23 @@ class AccountFindings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountedRange:
-    """Entries of one stream whose signatures are all witnessed by a call; both ends are included."""
+    """Entries of one stream that are signed by witnessed calls, themselves or by a checkpoint; both ends are included.
+
+    `head` is the hash of the last of them, in the log that was read; None until it was looked up.
+    """
 
     stream: str
     first_seq: int
     last_seq: int
+    head: bytes | None = None
+
+
+class TrailProof(StrEnum):
+    """What shows that the trail says what AWS recorded."""
+
+    DIGESTS = "digests"
+    LOOKUP = "lookup"
+    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,14 +156,16 @@ class AccountReport:
     Attributes:
         source: the log's address.
         trail: the trail's address.
+        trail_proof: what shows that it is what AWS recorded.
         since, until: the window that was judged, RFC 3339; None without any signature or call.
         findings: all of them.
         checked: how many of each kind were checked, such as `signatures` and `calls`.
-        accounted: the ranges that a call witnesses.
+        accounted: the ranges that calls witness.
     """
 
     source: str
     trail: str
+    trail_proof: TrailProof = TrailProof.NONE
     since: str | None = None
     until: str | None = None
     findings: tuple[AccountFinding, ...] = ()

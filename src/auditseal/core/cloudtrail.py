@@ -8,13 +8,13 @@ Source: CloudTrail User Guide, "CloudTrail record contents"; AWS KMS Developer G
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 import orjson
 
 from auditseal.core.cloudtrail_changes import Change, change_from, is_watched
-from auditseal.core.cloudtrail_record import key_arn_of, parse_event_time, principal_of
+from auditseal.core.cloudtrail_record import alias_identity, key_arn_of, parse_event_time, principal_of
 from auditseal.errors import InputError
 
 SIGNING: Final = frozenset({"Sign", "GenerateMac"})
@@ -33,6 +33,7 @@ class Facts(NamedTuple):
         principal: ARN of the user, or of the role behind a session; see `principal_of`.
         source: address and user agent, as evidence that two calls came from one client.
         error: why the call failed, `DryRunOperationException` among them; None for one that signed.
+        alias: the alias that the caller used, as `alias_identity` has it; "" for a key id.
     """
 
     operation: str
@@ -43,6 +44,7 @@ class Facts(NamedTuple):
     principal: str
     source: str
     error: str | None
+    alias: str
 
 
 class Call(NamedTuple):
@@ -62,12 +64,16 @@ class Call(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """When a trail saw anything of one account and Region: seconds since the epoch, both ends included."""
+    """When a trail saw anything of one account and Region: seconds since the epoch, both ends included.
+
+    `read_only` is how many read-only calls to KMS were among it; a trail without any cannot have seen a signature.
+    """
 
     account: str
     region: str
     first: int
     last: int
+    read_only: int
 
 
 class TrailPart(NamedTuple):
@@ -78,14 +84,12 @@ class TrailPart(NamedTuple):
         changes: to keys, aliases and trails.
         seen: one for each account and Region that has a record here.
         records: how many records there were.
-        read_only: how many of them are read-only calls to KMS; a trail without any cannot have seen a signature.
     """
 
     calls: list[Call]
     changes: list[Change]
     seen: list[Seen]
     records: int
-    read_only: int
 
 
 def parse_log_file(content: bytes, place: str) -> TrailPart:
@@ -98,31 +102,23 @@ def parse_log_file(content: bytes, place: str) -> TrailPart:
     Raises:
         InputError: not such a file, or a record of KMS that lacks what every record has.
     """
-    part = _Part()
     try:
-        for text in _texts_of(content):
-            part.take(orjson.loads(text))
-    except orjson.JSONDecodeError:
-        return _parse_whole(content, place)
+        try:
+            return _part_of(map(orjson.loads, _texts_of(content)))
+        except orjson.JSONDecodeError:
+            return _part_of(_records_of(content, place))
     except (KeyError, TypeError, AttributeError):
         raise InputError(f"{place} holds a record without the members of a CloudTrail record") from None
-    return part.finish()
 
 
-def _parse_whole(content: bytes, place: str) -> TrailPart:
-    part = _Part()
+def _records_of(content: bytes, place: str) -> list[Any]:
     try:
         records = orjson.loads(content)["Records"]
     except (orjson.JSONDecodeError, KeyError, TypeError):
         records = None
     if type(records) is not list:
         raise InputError(f"{place} is not a CloudTrail log file: it has no list of Records")
-    try:
-        for record in records:
-            part.take(record)
-    except (KeyError, TypeError, AttributeError):
-        raise InputError(f"{place} holds a record without the members of a CloudTrail record") from None
-    return part.finish()
+    return records
 
 
 def _texts_of(content: bytes) -> Iterator[bytes]:
@@ -149,47 +145,47 @@ def _texts_of(content: bytes) -> Iterator[bytes]:
     yield b'{"eventVersion"%b' % last
 
 
-class _Part:
-    """What is being gathered of one file."""
+def _part_of(records: Iterable[Any]) -> TrailPart:
+    """What records hold for us; in one loop, since there are millions.
 
-    def __init__(self) -> None:
-        self._calls: list[Call] = []
-        self._changes: list[Change] = []
-        self._ends: dict[tuple[str, str], tuple[str, str]] = {}
-        self._records = self._read_only = 0
-
-    def take(self, record: Any) -> None:
-        """Takes one record.
-
-        Raises:
-            KeyError, TypeError, AttributeError: it is none.
-        """
-        time, source, name = record["eventTime"], record["eventSource"], record["eventName"]
-        self._note(time, record["awsRegion"], record.get("recipientAccountId") or "")
-        if source == KMS:
-            self._read_only += record.get("readOnly") is True or name in SIGNING
-            if name in SIGNING:
-                self._calls.append(_call(record, name, parse_event_time(time)))
-                return
-        if is_watched(source, name):
-            self._changes.append(change_from(record, parse_event_time(time)))
-
-    def _note(self, time: str, region: str, account: str) -> None:
-        self._records += 1
-        where = (account, region)
-        ends = self._ends.get(where)
+    Raises:
+        JSONDecodeError: from the records themselves.
+        KeyError, TypeError, AttributeError: a record is none.
+    """
+    calls: list[Call] = []
+    changes: list[Change] = []
+    seen: dict[tuple[str, str], list[str]] = {}
+    read_only: dict[tuple[str, str], int] = {}
+    count = 0
+    for record in records:
+        count += 1
+        time, name, source = record["eventTime"], record["eventName"], record["eventSource"]
+        where = (record.get("recipientAccountId") or "", record["awsRegion"])
+        ends = seen.get(where)
         if ends is None:
-            self._ends[where] = (time, time)
-        elif not ends[0] <= time <= ends[1]:
-            self._ends[where] = (min(time, ends[0]), max(time, ends[1]))
-
-    def finish(self) -> TrailPart:
-        """All of it."""
-        seen = [
-            Seen(account, region, parse_event_time(first), parse_event_time(last))
-            for (account, region), (first, last) in self._ends.items()
-        ]
-        return TrailPart(self._calls, self._changes, seen, self._records, self._read_only)
+            seen[where] = [time, time]
+        elif time > ends[1]:
+            ends[1] = time
+        elif time < ends[0]:
+            ends[0] = time
+        if source == KMS:
+            if name in SIGNING:
+                read_only[where] = read_only.get(where, 0) + 1
+                calls.append(_call(record, name, parse_event_time(time)))
+                continue
+            if record.get("readOnly") is True:
+                read_only[where] = read_only.get(where, 0) + 1
+        if is_watched(source, name):
+            changes.append(change_from(record, parse_event_time(time)))
+    return TrailPart(
+        calls,
+        changes,
+        [
+            Seen(*where, parse_event_time(first), parse_event_time(last), read_only.get(where, 0))
+            for where, (first, last) in seen.items()
+        ],
+        count,
+    )
 
 
 _OPENING: Final = b'{"Records":['
@@ -199,18 +195,25 @@ _CLOSING: Final = b"]}"
 
 def _call(record: dict[str, Any], name: str, at: int) -> Call:
     parameters = record.get("requestParameters") or {}
+    request_id, event_id, region = record["requestID"], record["eventID"], record["awsRegion"]
+    algorithm = parameters.get("macAlgorithm" if name == "GenerateMac" else "signingAlgorithm") or ""
+    message_type, error = parameters.get("messageType"), record.get("errorCode")
+    for text in (request_id, event_id, region, algorithm, message_type or "", error or ""):
+        if type(text) is not str:
+            raise TypeError
     return Call(
-        record["requestID"],
-        record["eventID"],
+        request_id,
+        event_id,
         at,
         Facts(
             name,
             key_arn_of(record, parameters),
-            parameters.get("macAlgorithm" if name == "GenerateMac" else "signingAlgorithm") or "",
-            parameters.get("messageType"),
-            record["awsRegion"],
+            algorithm,
+            message_type,
+            region,
             principal_of(record.get("userIdentity") or {}),
             f"{record.get('sourceIPAddress')} {record.get('userAgent')}",
-            record.get("errorCode"),
+            error,
+            alias_identity(record, parameters.get("keyId")),
         ),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final, NamedTuple
 
-from auditseal.core.cloudtrail_record import key_arn_of, principal_of
+from auditseal.core.cloudtrail_record import alias_identity, key_arn_of, principal_of, text_of
 
 KEY_CHANGES: Final = frozenset(
     {
@@ -27,7 +27,8 @@ KEY_CHANGES: Final = frozenset(
         "UpdatePrimaryRegion",
         "ImportKeyMaterial",
         "DeleteImportedKeyMaterial",
-        "UpdateCustomKeyStore",
+        "TagResource",
+        "UntagResource",
     }
 )
 TRAIL_CHANGES: Final = frozenset(
@@ -44,6 +45,7 @@ class Change(NamedTuple):
         at: seconds since the epoch.
         name: the operation.
         key_arn: the key it concerns; "" for a trail, and where the record does not say.
+        alias: the alias it concerns, as `alias_identity` has it; "" for none.
         region, principal: where and by whom.
         error: why the call failed, so that nothing changed; None if it did change something.
         parameters: of the request, as recorded.
@@ -53,6 +55,7 @@ class Change(NamedTuple):
     at: int
     name: str
     key_arn: str
+    alias: str
     region: str
     principal: str
     error: str | None
@@ -71,12 +74,15 @@ def change_from(record: dict[str, Any], at: int) -> Change:
         KeyError, TypeError, AttributeError: the record lacks a member that every record has.
     """
     parameters = record.get("requestParameters") or {}
+    if type(parameters) is not dict:
+        raise TypeError("the parameters of a request are an object")
     return Change(
-        event_id=record["eventID"],
+        event_id=text_of(record["eventID"]),
         at=at,
         name=record["eventName"],
         key_arn=key_arn_of(record, parameters),
-        region=record["awsRegion"],
+        alias=alias_identity(record, parameters.get("aliasName")),
+        region=text_of(record["awsRegion"]),
         principal=principal_of(record.get("userIdentity") or {}),
         error=record.get("errorCode"),
         parameters=parameters,
@@ -94,8 +100,11 @@ def why_blinding(change: Change) -> str | None:
         return f"{change.name} ended the trail {trail_name(parameters)}"
     if change.name != "PutEventSelectors":
         return None
-    reasons = [_why_basic(selector) for selector in parameters.get("eventSelectors") or ()]
-    reasons += [_why_advanced(selector) for selector in parameters.get("advancedEventSelectors") or ()]
+    try:
+        reasons = [_why_basic(selector) for selector in parameters.get("eventSelectors") or ()]
+        reasons += [_why_advanced(selector) for selector in parameters.get("advancedEventSelectors") or ()]
+    except (AttributeError, TypeError):
+        reasons = ["cannot be read"]
     if not reasons or not all(reasons):
         return None
     return f"the event selectors of {trail_name(parameters)} {reasons[0]}"
@@ -111,18 +120,36 @@ def _why_basic(selector: dict[str, Any]) -> str | None:
     return None
 
 
+_OF_SIGNING: Final = {
+    "eventCategory": (("Management",), "leave out management events"),
+    "readOnly": (("true",), "take write events only, and Sign is a read event"),
+    "eventSource": (("kms.amazonaws.com",), "exclude KMS"),
+    "eventName": (("Sign", "GenerateMac"), "leave out Sign or GenerateMac"),
+    "eventType": (("AwsApiCall",), "leave out calls"),
+}
+"""What the fields of a record of Sign and GenerateMac are, and what is said of selectors that do not take them."""
+
+
 def _why_advanced(selector: dict[str, Any]) -> str | None:
+    """Why an advanced selector does not take every signature: all conditions on all of its fields must hold."""
     for field in selector.get("fieldSelectors") or ():
-        name, equals, excluded = field.get("field"), field.get("equals"), field.get("notEquals") or ()
-        if name == "eventCategory" and equals is not None and "Management" not in equals:
-            return "leave out management events"
-        if name == "readOnly" and (equals == ["false"] or "true" in excluded):
-            return "take write events only, and Sign is a read event"
-        if name == "eventSource" and (
-            "kms.amazonaws.com" in excluded or (equals is not None and "kms.amazonaws.com" not in equals)
-        ):
-            return "exclude KMS"
+        values, why = _OF_SIGNING.get(field.get("field"), ((), "take some callers or keys only"))
+        if not values or not all(_is_taken(field, value) for value in values):
+            return why
     return None
+
+
+def _is_taken(field: dict[str, Any], value: str) -> bool:
+    for wanted, refused, holds in (
+        ("equals", "notEquals", value.__eq__),
+        ("startsWith", "notStartsWith", value.startswith),
+        ("endsWith", "notEndsWith", value.endswith),
+    ):
+        if field.get(wanted) and not any(map(holds, field[wanted])):
+            return False
+        if any(map(holds, field.get(refused) or ())):
+            return False
+    return True
 
 
 def trail_name(parameters: dict[str, Any]) -> str:
@@ -139,7 +166,7 @@ def diff_policies(before: str | None, after: str) -> list[str]:
     """
     try:
         old, new = _statements(before), _statements(after)
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return ["? a policy that is not JSON"]
     lines = [f"- {statement}" for statement in old if statement not in new]
     return lines + [f"+ {statement}" for statement in new if statement not in old]

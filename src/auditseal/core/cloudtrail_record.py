@@ -54,6 +54,33 @@ def key_arn_of(record: dict[str, Any], parameters: dict[str, Any]) -> str:
     return f"arn:aws:kms:{record['awsRegion']}:{account}:key/{named}" if named else ""
 
 
+def alias_identity(record: dict[str, Any], name: object) -> str:
+    """An alias with the account and Region that it is of, `ACCOUNT REGION alias/NAME`; "" for what is none.
+
+    Args:
+        record: in which it was used; an alias without an ARN is one of the caller's account and Region.
+        name: an alias, its ARN, or something else.
+    """
+    if not isinstance(name, str) or "alias/" not in name:
+        return ""
+    parts = name.split(":", _ARN_FIELDS - 1)
+    if len(parts) == _ARN_FIELDS:
+        return f"{parts[4]} {parts[3]} {parts[5]}"
+    account = (record.get("userIdentity") or {}).get("accountId") or record.get("recipientAccountId") or ""
+    return f"{account} {record['awsRegion']} {name}"
+
+
+def text_of(value: object) -> str:
+    """The text itself.
+
+    Raises:
+        TypeError: it is no text.
+    """
+    if type(value) is not str:
+        raise TypeError("not a text")
+    return value
+
+
 @lru_cache(maxsize=4096)
 def key_identity(arn: str) -> tuple[str, str]:
     """What all ARNs of one key have in common, (account, `key/ID`): replicas of it lie in other Regions."""

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
+from auditseal.core.account_document import check_account
 from auditseal.core.checkpoint_check import CheckedStream, CheckpointCheck
 from auditseal.core.event import format_time
 from auditseal.core.grade import Grade, GradeRange, Span, subtract, union
@@ -27,6 +28,7 @@ from auditseal.core.witness_policy import ASKS_FOR_NOBODY, NONE
 from auditseal.errors import SignerError
 
 if TYPE_CHECKING:
+    from auditseal.core.account import AccountedRange
     from auditseal.core.event import Body, Micros
     from auditseal.core.log_keys import LogKeys
     from auditseal.core.stored_checkpoint import StoredCheckpoint
@@ -49,6 +51,7 @@ class Outside:
         remembered: by stream, what this verifier proved before.
         resumed: the streams whose walk begins where `remembered` ends.
         policy: which witnesses must have cosigned; None asks for none.
+        reconciled: by stream, the ranges of accounts of signatures; None where no account was given.
         now: what the time is; None asks not whether a promise is overdue.
         require: the grade without which an entry counts as unproven; None asks for none.
     """
@@ -57,6 +60,7 @@ class Outside:
     remembered: Mapping[str, Remembered] = field(default_factory=dict)
     resumed: frozenset[str] = frozenset()
     policy: WitnessPolicy | None = None
+    reconciled: Mapping[str, Sequence[AccountedRange]] | None = None
     now: Micros | None = None
     require: Grade | None = None
 
@@ -65,6 +69,8 @@ class Outside:
         found = {stream: {known.size} for stream, known in self.remembered.items()}
         for stream, anchors in (self.anchors or {}).items():
             found.setdefault(stream, set()).update(anchor.size for anchor in anchors)
+        for stream, ranges in (self.reconciled or {}).items():
+            found.setdefault(stream, set()).update(each.last_seq + 1 for each in ranges)
         return {stream: frozenset(sizes) for stream, sizes in found.items()}
 
 
@@ -126,7 +132,7 @@ class _Conclusion:
         summaries = {summary.stream: summary for summary, _ in walked}
         parts = {summary.stream: part for summary, part in walked}
         check = CheckpointCheck(self._keys, now=outside.now)
-        known = {*checkpoints, *outside.remembered, *(outside.anchors or {}), *parts}
+        known = {*checkpoints, *outside.remembered, *(outside.anchors or {}), *(outside.reconciled or {}), *parts}
         # The stream of heads comes first, since it may cover the others' checkpoints.
         for name in sorted(known, key=lambda stream: (stream != HEADS_STREAM, stream)):
             fold = self._fold(name, parts.get(name) or TreePart())
@@ -136,6 +142,8 @@ class _Conclusion:
             except SignerError as error:
                 proven.unreachable = str(error)
                 checked, contradictions, agreed = CheckedStream(), [], []
+            otherwise, accounted = check_account(fold, (outside.reconciled or {}).get(name, ()))
+            contradictions += otherwise
             agreed += self._through_heads(checked)
             if name == HEADS_STREAM:
                 self._heads_anchors = list(agreed)
@@ -148,7 +156,7 @@ class _Conclusion:
             if remembered is not None:
                 proven.remembered[name] = remembered
             if name in summaries:
-                proven.streams.append(self._summary(summaries[name], fold, checked, agreed))
+                proven.streams.append(self._summary(summaries[name], fold, checked, agreed, accounted))
         proven.streams.sort(key=lambda summary: summary.stream)
         return proven
 
@@ -193,6 +201,7 @@ class _Conclusion:
         fold: TreeFold,
         checked: CheckedStream,
         agreed: Sequence[AnchorSummary],
+        accounted: Sequence[Span],
     ) -> StreamSummary:
         own = [(each.first_seq, each.last_seq + 1) for each in summary.signed_by]
         by_checkpoint = [
@@ -213,6 +222,10 @@ class _Conclusion:
             Grade.COSIGNED: self._cosigned(fold, checked),
             Grade.ANCHORED: self._anchored(fold, agreed),
         }
+        # An account is of calls and not of bytes: what no signature covers, it does not prove.
+        spans[Grade.RECONCILED] = [
+            each for span in union(accounted) for each in subtract(span, subtract(span, spans[Grade.SIGNED]))
+        ]
         # What is proven wrong has no grade, whoever signed it.
         bad = self._findings.spans(fold.stream, Severity.ERROR)
         graded = {

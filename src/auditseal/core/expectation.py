@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from auditseal.core.registry import Registry
 
 _RAW: Final = "RAW"
+_MULTI_REGION: Final = "key/mrk-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,8 @@ class Expectation:
         key_of_signer: by signer id; signers without a key ARN are not in it.
         local: signers whose keys are on a machine, so that no call can witness them.
         without_arn: signers of a KMS, as far as one can tell, whose key the registry does not name.
+        signers: the ids of all signers of the registry.
+        explained: request ids of calls that somebody accounts for in another way.
         principals: patterns of ARNs that may sign; empty where nobody said.
         administrators: patterns of ARNs that may change keys and trails.
         regions: where calls may be made besides each key's own.
@@ -52,9 +55,22 @@ class Expectation:
     key_of_signer: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     local: frozenset[str] = frozenset()
     without_arn: frozenset[str] = frozenset()
+    signers: frozenset[str] = frozenset()
+    explained: frozenset[str] = frozenset()
     principals: tuple[str, ...] = ()
     administrators: tuple[str, ...] = ()
     regions: frozenset[str] = frozenset()
+
+    def places(self) -> list[tuple[str, str]]:
+        """(account, Region) of each place where a call of the keys may be made, in order."""
+        found = {key_place(key.arn) for key in self.keys.values()}
+        found |= {
+            (key_place(key.arn)[0], region)
+            for (_, key_id), key in self.keys.items()
+            if key_id.startswith(_MULTI_REGION)
+            for region in self.regions
+        }
+        return sorted(found)
 
     def is_expected_principal(self, arn: str) -> bool:
         """Whether this principal may sign; true for all where nobody was named, which the report says."""
@@ -91,6 +107,7 @@ def expect(
     principals: Iterable[str] = (),
     administrators: Iterable[str] = (),
     regions: Iterable[str] = (),
+    explained: Iterable[str] = (),
 ) -> Expectation:
     """The expectation of a registry.
 
@@ -100,6 +117,7 @@ def expect(
         principals: ARNs that may sign; `*` and `?` stand for any characters and any one.
         administrators: ARNs that may change keys, likewise.
         regions: where calls may be made besides each key's own Region.
+        explained: request ids of calls that somebody accounts for in another way.
     """
     arns = {signer.signer_id: signer.key_arn for signer in registry if signer.key_arn} | dict(key_arns or {})
     keys: dict[tuple[str, str], ExpectedKey] = {}
@@ -127,6 +145,8 @@ def expect(
         without_arn=frozenset(
             signer.signer_id for signer in registry if signer.signer_id not in arns and signer.signer_id not in local
         ),
+        signers=frozenset(signer.signer_id for signer in registry),
+        explained=frozenset(explained),
         principals=tuple(principals),
         administrators=tuple(administrators),
         regions=frozenset(regions),

@@ -14,8 +14,6 @@ from binascii import Error as Base64Error
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import orjson
-
 from auditseal.core.canonical import canonicalize
 from auditseal.errors import InputError, SignerNotAllowedError
 
@@ -147,17 +145,6 @@ def is_rotation(entry: StoredEntry) -> bool:
     if entry.columns is not None:
         return entry.columns.type == ROTATED
     return b'"type":"signer.rotated"' in entry.body
-
-
-def proofs_in(entry: StoredEntry) -> list[Proof]:
-    """The proofs that stand in an entry; none for any other entry, and for one that cannot be read."""
-    if not is_rotation(entry):
-        return []
-    try:
-        payload = orjson.loads(entry.body)["payload"]
-        return parse_handover(payload, entry.stream)[1]
-    except (orjson.JSONDecodeError, KeyError, TypeError, InputError):
-        return []
 
 
 def check_place(handover: Handover, seq: int) -> None:

@@ -62,6 +62,8 @@ class DigestWalk:
             signature: hex, from its object's metadata; None where that is not at hand.
         """
         before = self._last.get(digest.chain)
+        if before is not None and (before[0].name, before[0].sha256) == (digest.name, digest.sha256):
+            return []  # the same file twice, as in a folder with two copies
         self._last[digest.chain] = (digest, signature)
         if before is None:
             return []

@@ -22,7 +22,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from auditseal.core.cloudtrail_record import parse_event_time
+from auditseal.core.cloudtrail_record import parse_event_time, text_of
 from auditseal.errors import InputError
 
 _SIGNATURE_ALGORITHM: Final = "SHA256withRSA"
@@ -99,17 +99,17 @@ def parse_digest(content: bytes, place: str) -> Digest:
             raise InputError(f"{place} uses other algorithms than {_SIGNATURE_ALGORITHM} and {_HASH_ALGORITHM}")
         return Digest(
             name=f"{members['digestS3Bucket']}/{key}",
-            account=members["awsAccountId"],
+            account=text_of(members["awsAccountId"]),
             region=_region(key),
             backfill=key.endswith("_backfill.json.gz"),
             start=parse_event_time(members["digestStartTime"]),
             end=parse_event_time(members["digestEndTime"]),
             end_text=members["digestEndTime"],
-            key=members["digestPublicKeyFingerprint"],
+            key=text_of(members["digestPublicKeyFingerprint"]),
             sha256=hashlib.sha256(content).hexdigest(),
             previous=f"{members['previousDigestS3Bucket']}/{previous}" if previous else None,
-            previous_sha256=members["previousDigestHashValue"],
-            previous_signature=members["previousDigestSignature"],
+            previous_sha256=previous and text_of(members["previousDigestHashValue"]).lower(),
+            previous_signature=previous and text_of(members["previousDigestSignature"]),
             files=tuple(
                 ListedFile(f"{file['s3Bucket']}/{file['s3Object']}", file["hashValue"].lower())
                 for file in members["logFiles"]

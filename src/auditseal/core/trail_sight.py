@@ -8,7 +8,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from auditseal.core.cloudtrail_changes import trail_name, why_blinding
 from auditseal.core.cloudtrail_record import format_instant
@@ -19,11 +19,15 @@ if TYPE_CHECKING:
 
 
 class Blindness(NamedTuple):
-    """A time in which a trail was blind; `end` None where it still is, in seconds since the epoch."""
+    """A time in which a trail was blind; `end` None where it still is, in seconds since the epoch.
+
+    `place` is the one (account, Region) that it is about; None for all.
+    """
 
     start: int
     end: int | None
     why: str
+    place: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,39 +70,53 @@ class Sight:
             for place, joined in by_place.items()
         }
 
-    def why_unseen(self, account: str, region: str, at: int) -> str | None:
-        """Why the trail cannot have seen a call there and then; None if it must have."""
-        place = self.places.get((account, region))
-        if place is None:
-            return f"the trail has nothing of account {account or '?'} in {region or '?'}"
-        if not place.covers(at):
-            return f"no part of the trail that is proven and settled covers {account} {region} there"
+    def why_unseen(self, place: tuple[str, str], at: int) -> str | None:
+        """Why the trail cannot have seen a call at a place (account, Region) and time; None if it must have."""
+        found = self.places.get(place)
+        if found is None:
+            return f"the trail has nothing of account {place[0] or '?'} in {place[1] or '?'}"
+        if not found.covers(at):
+            return f"no part of the trail that is proven and settled covers {place[0]} {place[1]} there"
         for blindness in self.blindnesses:
-            if blindness.start <= at and (blindness.end is None or at <= blindness.end):
+            is_then = blindness.start <= at and (blindness.end is None or at <= blindness.end)
+            if is_then and blindness.place in (None, place):
                 return blindness.why
         return None
 
-    def end_of(self, account: str, region: str) -> int | None:
+    def start_of(self, place: tuple[str, str]) -> int | None:
+        """The first moment that is covered; None where nothing is."""
+        found = self.places.get(place)
+        return found.starts[0] if found else None
+
+    def end_of(self, place: tuple[str, str]) -> int | None:
         """The last moment that is covered; None where nothing is."""
-        place = self.places.get((account, region))
-        return place.ends[-1] if place else None
+        found = self.places.get(place)
+        return found.ends[-1] if found else None
 
 
 def blindnesses_of(changes: Iterable[Change], trails: frozenset[str] = frozenset()) -> list[Blindness]:
-    """When a trail was stopped, or told to leave out what signs; each until it was set right again.
+    """When a trail was stopped, or told to leave out what signs; each until that trail was set right again.
 
     Args:
         changes: in order of time.
         trails: the names of the trails that are read; empty where they are not known, so that every trail counts.
     """
     found: list[Blindness] = []
+    stopped: dict[str, int] = {}
+    selecting: dict[str, int] = {}
     for change in changes:
-        if change.error is not None or (trails and trail_name(change.parameters) not in trails):
+        trail = trail_name(change.parameters)
+        if change.error is not None or (trails and trail not in trails):
             continue
+        open_ones = selecting if change.name in ("PutEventSelectors", "CreateTrail") else stopped
         why = why_blinding(change)
-        is_open = bool(found) and found[-1].end is None
-        if why is not None and not is_open:
+        if why is not None and trail not in open_ones:
+            open_ones[trail] = len(found)
             found.append(Blindness(change.at, None, f"{why} at {format_instant(change.at)}, by {change.principal}"))
-        elif why is None and is_open and change.name in ("StartLogging", "CreateTrail", "PutEventSelectors"):
-            found[-1] = found[-1]._replace(end=change.at)
+        elif why is None and trail in open_ones and change.name in _MENDING:
+            index = open_ones.pop(trail)
+            found[index] = found[index]._replace(end=change.at)
     return found
+
+
+_MENDING: Final = frozenset({"StartLogging", "CreateTrail", "PutEventSelectors"})

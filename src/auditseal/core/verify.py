@@ -234,7 +234,7 @@ class Segment:
             checkpoints=checkpoints or {},
         )
         streams = tuple(proven.streams)
-        asked = {Grade.COSIGNED: outside.policy, Grade.RECONCILED: None, Grade.ANCHORED: outside.anchors}
+        asked = {Grade.COSIGNED: outside.policy, Grade.RECONCILED: outside.reconciled, Grade.ANCHORED: outside.anchors}
         return Report(
             source=source,
             streams=streams,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -10,6 +11,7 @@ from auditseal.core.cloudtrail_record import key_place
 from auditseal.core.expectation import expect
 from auditseal.errors import InputError, NotFoundError
 from auditseal.service.accounting.reconcile import Asked, reconcile
+from auditseal.service.ids import now_micros
 from auditseal.wiring.sources import log_address, open_source
 from auditseal.wiring.verifying import registry_for
 
@@ -36,28 +38,30 @@ class Reconciling:
         since: seconds since the epoch; None for all there is.
         until: likewise; None for now, less the settling time.
         settle_s: how late a record may come.
-        streams: only these; None for all.
         principals: ARNs that may sign, with `*` and `?`.
         administrators: ARNs that may change keys, likewise.
         regions: where calls may be made besides each key's own Region.
         key_arns: by signer id, where the registry has none.
         digest_keys: a file of CloudTrail's public keys, or `aws` to ask for them; None checks no digest.
         without_digests: whether a trail without them is good enough.
+        explained: request ids of calls that somebody accounts for in another way.
         ledger: a file to resume from; None for a temporary one.
+        account: a file for the account as a document; it is written if the account is valid, and else left alone.
     """
 
     trail: str
     since: int | None = None
     until: int | None = None
     settle_s: int = 900
-    streams: Sequence[str] | None = None
     principals: Sequence[str] = ()
     administrators: Sequence[str] = ()
     regions: Sequence[str] = ()
     key_arns: Mapping[str, str] | None = None
     digest_keys: str | None = None
     without_digests: bool = False
+    explained: Sequence[str] = ()
     ledger: Path | None = None
+    account: Path | None = None
 
 
 def run(settings: Settings, asked: Reconciling, *, progress: Progress | None = None) -> AccountReport:
@@ -68,6 +72,8 @@ def run(settings: Settings, asked: Reconciling, *, progress: Progress | None = N
     """
     from auditseal.adapters.trail.ledger import SqliteLedger
 
+    if asked.since is not None and asked.until is not None and asked.since >= asked.until:
+        raise InputError("--since is not before --until: there is no time between them")
     address = log_address(settings)
     _, registry = registry_for(settings, address)
     expectation = expect(
@@ -76,35 +82,42 @@ def run(settings: Settings, asked: Reconciling, *, progress: Progress | None = N
         principals=asked.principals,
         administrators=asked.administrators,
         regions=asked.regions,
+        explained=asked.explained,
     )
     keys = _digest_keys(asked, expectation)
-    trail = _open_trail(asked, expectation)
-    try:
-        ledger = SqliteLedger(asked.ledger)
-        try:
-            log = open_source(address)
-            try:
-                return reconcile(log, trail, ledger, expectation, _rules(asked, keys), progress=progress)
-            finally:
-                log.close()
-        finally:
-            ledger.close()
-    finally:
-        trail.close()
-
-
-def _rules(asked: Reconciling, keys: PublicKeys | None) -> Asked:
-    return Asked(
+    rules = Asked(
         since=asked.since,
         until=asked.until,
         settle_s=asked.settle_s,
         keys=keys,
         accept_without_digests=asked.without_digests,
-        streams=asked.streams,
     )
+    with ExitStack() as stack:
+        log = open_source(address)
+        stack.callback(log.close)
+        ledger = SqliteLedger(asked.ledger)
+        stack.callback(ledger.close)
+        trail = _open_trail(asked, expectation, ledger.asked())
+        stack.callback(trail.close)
+        report = reconcile(
+            log, registry, trail, ledger, expectation=expectation, asked=rules, clock=now_micros, progress=progress
+        )
+    if asked.account is not None:
+        _write_account(asked.account, report, expectation)
+    return report
 
 
-def _open_trail(asked: Reconciling, expectation: Expectation) -> Trail:
+def _write_account(path: Path, report: AccountReport, expectation: Expectation) -> None:
+    from auditseal.adapters.whole_file import write_whole
+    from auditseal.core.account_document import document_of, format_account
+
+    arns = [key.arn for key in expectation.keys.values()]
+    document = document_of(report, keys=arns, principals=expectation.principals)
+    if document is not None:
+        write_whole(path, format_account(document))
+
+
+def _open_trail(asked: Reconciling, expectation: Expectation, known: tuple[int, int] | None) -> Trail:
     if asked.trail == LOOKUP:
         from auditseal.adapters.trail.lookup import LookupTrail
 
@@ -112,7 +125,7 @@ def _open_trail(asked: Reconciling, expectation: Expectation) -> Trail:
         if len(regions) > 1:
             raise InputError(f"the keys lie in {', '.join(regions)}, and lookup asks one Region: use the trail's files")
         since = None if asked.since is None else asked.since - asked.settle_s
-        return LookupTrail(region=regions[0] if regions else None, since=since, until=asked.until)
+        return LookupTrail(region=regions[0] if regions else None, since=since, until=asked.until, known=known)
     if asked.trail.startswith("s3://"):
         from auditseal.adapters.trail.s3 import S3Trail
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from auditseal.core.account import AccountedRange
     from auditseal.core.event import Micros
     from auditseal.core.grade import Grade
     from auditseal.core.outside_check import AnchoredNote
@@ -30,6 +31,7 @@ class Evidence:
         full: whether all is verified, and not only what is new since then.
         anchors: addresses.
         witness_policy: file.
+        accounts: files of accounts of signatures, as `reconcile --account` writes them.
         require: the grade that every entry must have.
         origin: of the log, where it does not say itself.
         now: what the time is, if overdue promises are to be found.
@@ -39,6 +41,7 @@ class Evidence:
     full: bool = False
     anchors: Sequence[str] = ()
     witness_policy: Path | None = None
+    accounts: Sequence[Path] = ()
     require: Grade | None = None
     origin: str | None = None
     now: Micros | None = None
@@ -69,13 +72,16 @@ def verify_against(
             remembered = load_state(evidence.state)
         asked = {name: each for name, each in remembered.items() if streams is None or name in streams}
         anchors = _anchored(source, evidence, streams, asked) if evidence.anchors else None
-        # Anchors may hold sizes below what is remembered, which only a whole walk can compare.
-        resumed = frozenset[str]() if evidence.full or anchors is not None else resumable(source, asked)
+        accounts = _accounted(evidence.accounts, streams) if evidence.accounts else None
+        # Anchors and accounts may hold sizes below what is remembered, which only a whole walk can compare.
+        whole = evidence.full or anchors is not None or accounts is not None
+        resumed = frozenset[str]() if whole else resumable(source, asked)
         outside = Outside(
             anchors=anchors,
             remembered=asked,
             resumed=resumed,
             policy=load_policy(evidence.witness_policy) if evidence.witness_policy is not None else None,
+            reconciled=accounts,
             now=evidence.now,
             require=evidence.require,
         )
@@ -102,6 +108,23 @@ def _anchored(
             stack.callback(anchor.close)
             anchors.append(anchor)
         return read_anchors(anchors, origins_of(checkpoints, sorted(names), evidence.origin))
+
+
+def _accounted(paths: Sequence[Path], streams: Sequence[str] | None) -> dict[str, list[AccountedRange]]:
+    from auditseal.adapters.whole_file import read_whole
+    from auditseal.core.account_document import MAX_ACCOUNT_BYTES, parse_account
+    from auditseal.errors import InputError
+
+    ranges: dict[str, list[AccountedRange]] = {}
+    for path in paths:
+        try:
+            document = parse_account(read_whole(path, max_bytes=MAX_ACCOUNT_BYTES))
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+        for each in document.ranges:
+            if streams is None or each.stream in streams:
+                ranges.setdefault(each.stream, []).append(each)
+    return ranges
 
 
 def _stream_names(source: Source) -> set[str]:

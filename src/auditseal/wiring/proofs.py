@@ -74,7 +74,7 @@ def verify_proof(path: str, registry: Registry, evidence: Evidence, *, ask_kms: 
     from auditseal.wiring.checkpoints import load_policy
     from auditseal.wiring.verifying import MacVerifiers
 
-    if evidence.state is not None or evidence.anchors:
+    if evidence.state is not None or evidence.anchors or evidence.accounts:
         raise InputError("--state and --anchor are for logs: a proof is verified by itself")
     macs = MacVerifiers(load_settings().settings) if ask_kms else None
     try:

@@ -58,8 +58,24 @@ def test_a_principal_is_the_role_the_user_the_service_or_the_account(identity, w
 def test_other_records_show_what_the_trail_saw_and_nothing_else():
     other = record("PutObject", START + 9, 2, eventSource="s3.amazonaws.com", readOnly=False)
     part = parse(sign_record(START, 1), other, record("DescribeKey", START - 5, 3))
-    assert (len(part.calls), part.changes, part.records, part.read_only) == (1, [], 3, 2)
-    assert [tuple(seen) for seen in part.seen] == [(ACCOUNT, REGION, START - 5, START + 9)]
+    assert (len(part.calls), part.changes, part.records) == (1, [], 3)
+    assert [tuple(seen) for seen in part.seen] == [(ACCOUNT, REGION, START - 5, START + 9, 2)]
+
+
+@pytest.mark.parametrize(
+    ("name", "alias"),
+    [
+        ("alias/audit", f"{ACCOUNT} {REGION} alias/audit"),
+        ("arn:aws:kms:us-east-1:999900001111:alias/audit", "999900001111 us-east-1 alias/audit"),
+        (KEY_ARN, ""),
+        ("1234", ""),
+        (None, ""),
+    ],
+)
+def test_an_alias_is_one_of_an_account_and_a_region(name, alias):
+    item = sign_record(START, 1)
+    item["requestParameters"] = item["requestParameters"] | {"keyId": name}
+    assert parse(item).calls[0].facts.alias == alias
 
 
 def test_a_change_keeps_the_request():
@@ -68,7 +84,24 @@ def test_a_change_keeps_the_request():
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"[]", b"{}", b'{"Records":{}}', b'{"Records":[{}]}', b'{"Records":[1]}', b'{"Records":["x"]}']
+    "content",
+    [
+        *(b"", b"[]", b"{}", b'{"Records":{}}', b'{"Records":[{}]}', b'{"Records":[1]}', b'{"Records":["x"]}'),
+        *(
+            json.dumps({"Records": [sign_record(START, 1) | change]}).encode()
+            for change in (
+                {"requestID": 7},
+                {"requestID": None},
+                {"eventTime": ["2026"]},
+                {"errorCode": {"a": 1}},
+                {"requestParameters": {"signingAlgorithm": ["ED25519_SHA_512"]}},
+                {"requestParameters": "text"},
+                {"userIdentity": {"sessionContext": "text"}},
+                {"resources": ["text"]},
+                {"eventName": "PutKeyPolicy", "requestParameters": "text"},
+            )
+        ),
+    ],
 )
 def test_what_is_no_log_file_is_refused_by_name(content):
     with pytest.raises(InputError, match="file"):

@@ -25,6 +25,7 @@ _DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException", "403", "Una
 _CREDENTIALS: Final = frozenset(
     {"ExpiredToken", "ExpiredTokenException", "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidClientTokenId"}
 )
+_ENDPOINTS: Final = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 _TIMEOUT_S: Final = 10.0
 _ATTEMPTS: Final = 5
 
@@ -40,7 +41,7 @@ def client_of(service: str, *, region: str | None = None) -> Any:
         read_timeout=_TIMEOUT_S * 3,
         retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
         user_agent_extra="auditseal",
-        s3={"addressing_style": "path"} if os.environ.get("AWS_ENDPOINT_URL") else {},
+        s3={"addressing_style": "path"} if any(map(os.environ.get, _ENDPOINTS)) else {},
     )
     with aws_errors(service):
         region = region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")

@@ -39,14 +39,20 @@ class FolderTrail:
         """The path."""
         return str(self._path)
 
-    def digests(self) -> Iterator[DigestFile]:
+    def digests(self) -> Iterator[TrailFile]:
         """All digest files by chain and time (`Trail.digests`)."""
         for name in sorted(filter(is_digest, self._names()), key=digest_order):
-            beside = self._path / f"{name}.signature"
-            signature = None
-            if beside.is_file():
-                signature = _read(beside, _SIGNATURE_DIGITS).decode("ascii", "replace").strip()
-            yield DigestFile(name=name, content=self._content(name), signature=signature)
+            beside = self._beside(name)
+            mark = _mark(self._path / name)
+            yield TrailFile(name, f"{mark} {_mark(beside)}" if beside.is_file() else mark)
+
+    def read_digest(self, file: TrailFile) -> DigestFile:
+        """A digest, with the signature that was put beside it (`Trail.read_digest`)."""
+        beside = self._beside(file.name)
+        signature = None
+        if beside.is_file():
+            signature = _read(beside, _SIGNATURE_DIGITS).decode("ascii", "replace").strip()
+        return DigestFile(name=file.name, content=self._content(file.name), signature=signature)
 
     def files(self) -> Iterator[TrailFile]:
         """All log files by name (`Trail.files`)."""
@@ -62,6 +68,9 @@ class FolderTrail:
 
     def close(self) -> None:
         """Nothing stays open."""
+
+    def _beside(self, name: str) -> Path:
+        return self._path / f"{name}.signature"
 
     def _names(self) -> Iterator[str]:
         if self._path.is_file():

@@ -39,12 +39,15 @@ class S3Trail:
         self.address = address
         self._client = client or client_of("s3")
 
-    def digests(self) -> Iterator[DigestFile]:
-        """All digest files by chain and time, with their signatures (`Trail.digests`)."""
-        names = [name for name, _ in self._objects() if is_digest(name)]
-        for name in sorted(names, key=digest_order):
-            data, metadata = self._get(name)
-            yield DigestFile(name=name, content=inflate(data, name), signature=metadata.get("signature"))
+    def digests(self) -> Iterator[TrailFile]:
+        """All digest files by chain and time (`Trail.digests`)."""
+        found = [TrailFile(name, mark) for name, mark in self._objects() if is_digest(name)]
+        yield from sorted(found, key=lambda file: digest_order(file.name))
+
+    def read_digest(self, file: TrailFile) -> DigestFile:
+        """A digest, with the signature of its object's metadata (`Trail.read_digest`)."""
+        data, metadata = self._get(file.name)
+        return DigestFile(name=file.name, content=inflate(data, file.name), signature=metadata.get("signature"))
 
     def files(self) -> Iterator[TrailFile]:
         """All log files (`Trail.files`)."""

@@ -19,6 +19,7 @@ from auditseal.adapters.trail.s3 import S3Trail, parse_address
 from auditseal.core.cloudtrail import SIGNING, parse_log_file
 from auditseal.core.cloudtrail_changes import KEY_CHANGES, TRAIL_CHANGES
 from auditseal.errors import ConfigError, InputError, NotFoundError, StoreError
+from auditseal.service.accounting.ports import TrailFile
 from support.trail import ACCOUNT, BUCKET, REGION, START, Bucket, sign_record
 
 
@@ -40,7 +41,7 @@ def test_a_folder_gives_log_files_and_digests_apart(bucket):
     trail = FolderTrail(bucket.folder)
     (file,) = trail.files()
     assert len(parse_log_file(trail.read(file), file.name).calls) == 1
-    digests = list(trail.digests())
+    digests = [trail.read_digest(file) for file in trail.digests()]
     assert [digest.signature for digest in digests] == [None, None]
     assert json.loads(digests[0].content)["digestEndTime"] < json.loads(digests[1].content)["digestEndTime"]
 
@@ -110,7 +111,8 @@ def test_s3_gives_objects_with_their_signatures_page_by_page(bucket):
         stub.add_response("list_objects_v2", {"Contents": contents})
         stub.add_response("get_object", {"Body": io.BytesIO(paths[log_key].read_bytes())})
         trail = S3Trail(f"s3://{BUCKET}/AWSLogs/", client)
-        assert [digest.signature for digest in trail.digests()] == [bucket.signatures[name] for name in digest_keys]
+        read = [trail.read_digest(file).signature for file in trail.digests()]
+        assert read == [bucket.signatures[name] for name in digest_keys]
         (file,) = trail.files()
         assert file.name == f"{BUCKET}/{log_key}"
         assert len(parse_log_file(trail.read(file), "f").calls) == 1
@@ -171,16 +173,46 @@ def test_lookup_asks_for_each_event_name_and_follows_the_pages():
     assert (trail.live, len(waited)) == ((ACCOUNT, REGION, START), len(SIGNING | KEY_CHANGES | TRAIL_CHANGES) + 1)
 
 
-def test_a_temporary_ledger_is_gone_when_it_is_closed(tmp_path, monkeypatch):
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    import tempfile
-
-    monkeypatch.setattr(tempfile, "tempdir", None)
+def test_a_temporary_ledger_leaves_no_file_even_when_it_is_not_closed(tmp_path, monkeypatch):
+    monkeypatch.setenv("SQLITE_TMPDIR", str(tmp_path))
     ledger = SqliteLedger()
-    assert len(list(tmp_path.iterdir())) == 1
-    ledger.close()
-    ledger.close()
+    ledger.bind("a trail", digests=False)
     assert list(tmp_path.iterdir()) == []
+    ledger.close()
+    ledger.close()
+
+
+def test_a_ledger_is_bound_to_its_trail_and_to_whether_digests_were_checked(tmp_path):
+    path = tmp_path / "ledger.db"
+    first = SqliteLedger(path)
+    first.bind("trail", digests=True)
+    first.bind("trail", digests=True)
+    for trail, digests in (("another", True), ("trail", False)):
+        with pytest.raises(ConfigError, match="ledger"):
+            first.bind(trail, digests=digests)
+    first.close()
+
+
+def test_two_processes_cannot_use_one_ledger(tmp_path, monkeypatch):
+    import sqlite3
+
+    first = SqliteLedger(tmp_path / "ledger.db")
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *args, **kwargs: connect(*args, timeout=0.05, **kwargs))
+    with pytest.raises(StoreError, match="another process") as caught:
+        SqliteLedger(tmp_path / "ledger.db")
+    assert caught.value.retryable
+    first.close()
+
+
+def test_a_disk_that_fails_is_told_in_our_words(tmp_path):
+    ledger = SqliteLedger(tmp_path / "ledger.db")
+    ledger._db.execute("PRAGMA max_page_count = 1")
+    part = parse_log_file(json.dumps({"Records": [sign_record(START, n) for n in range(500)]}).encode(), "f")
+    with pytest.raises(StoreError, match="full"):
+        ledger.add_file(TrailFile("f", "1"), part)
+    assert ledger.totals() == (0, 0)
+    ledger.close()
 
 
 def test_another_programs_file_is_no_ledger(tmp_path):

@@ -71,10 +71,11 @@ def account(noise, tmp_path, entries, records):
     try:
         return reconcile(
             ListSource(entries),
+            Registry(signers=(signer,)),
             FolderTrail(trail),
             ledger,
-            expect(Registry(signers=(signer,)), principals=[ROLE]),
-            Asked(accept_without_digests=True, until=START + MONTH_S - 2 * STEP_S),
+            expectation=expect(Registry(signers=(signer,)), principals=[ROLE]),
+            asked=Asked(accept_without_digests=True, until=START + MONTH_S - 2 * STEP_S),
             clock=lambda: Micros((START + 2 * MONTH_S) * 1_000_000),
         )
     finally:
@@ -101,10 +102,11 @@ def test_each_planted_misuse_is_found_and_named(noise, month, tmp_path):
     records += [
         sign_record(at, extra, userIdentity=role_identity(INTRUDER)),
         sign_record(at, extra + 1),
-        sign_record(START + 700 * STEP_S - 3, extra + 2),
+        sign_record(START + 700 * STEP_S + 1, extra + 2),
         change_record("PutKeyPolicy", at, extra + 3, requestParameters={"keyId": KEY_ARN, "policy": "{}"}),
         change_record("CreateGrant", at, extra + 4, requestParameters={"granteePrincipal": INTRUDER}),
     ]
+    records[700] = sign_record(START + 700 * STEP_S + 2, 700)
     records[100] = sign_record(START + 100 * STEP_S, 100, userIdentity=role_identity(INTRUDER))
     records[200] = records[200] | {"awsRegion": "us-east-1"}
     rsa = {"keyId": "k", "messageType": "DIGEST", "signingAlgorithm": "RSASSA_PSS_SHA_256"}
