@@ -1,4 +1,4 @@
-"""Several replicas on one PostgreSQL log: no fork, nothing lost, nothing twice; and what one leaves behind another signs."""
+"""Several replicas on one PostgreSQL log fork, lose and repeat nothing; what one leaves behind another signs."""
 
 from __future__ import annotations
 
@@ -59,10 +59,7 @@ def test_50_deaths_of_replicas_under_load_lose_nothing(tmp_path, address, token,
     running = [replicas.start(ready=False) for _ in range(4)]
     account = Account()
     ended = threading.Event()
-    clients = [
-        Client(replica.url, token=token, timeout_s=20, retry_for_s=120, sleep=lambda s: time.sleep(min(s, 0.2)))
-        for replica in running
-    ]
+    clients = [_patient(replica.url, token) for replica in running]
     works = [
         partial(write, clients[n % 4], account, STREAMS[n % 3], batch=size, go_on=lambda _: not ended.is_set())
         for n, size in zip(range(8), itertools.cycle([1, 20]))
@@ -70,7 +67,7 @@ def test_50_deaths_of_replicas_under_load_lose_nothing(tmp_path, address, token,
     with writers(works, ended):
         for death in range(KILLS):
             before = len(account.told)
-            wait_until(lambda before=before: len(account.told) > before, "the load goes on")
+            wait_until(lambda before=before: len(account.told) > before, "the load goes on", timeout_s=120)
             # Whichever is up dies, while others are still coming up.
             place = next(n % 4 for n in itertools.count(death) if _is_up(running[n % 4]))
             port = int(running[place].url.rpartition(":")[2])
@@ -90,7 +87,7 @@ def test_10_restarts_of_the_database_beneath_replicas_lose_nothing(tmp_path, tok
     running = [replicas.start(), replicas.start()]
     account = Account()
     ended = threading.Event()
-    clients = [Client(replica.url, token=token, timeout_s=20, retry_for_s=0) for replica in running]
+    clients = [_patient(replica.url, token) for replica in running]
     works = [
         partial(write, clients[n % 2], account, STREAMS[n % 3], batch=size, go_on=lambda _: not ended.is_set())
         for n, size in zip(range(6), itertools.cycle([1, 20]))
@@ -110,6 +107,11 @@ def test_10_restarts_of_the_database_beneath_replicas_lose_nothing(tmp_path, tok
     wait_until(lambda: _pending(address) == 0, "what was left unsigned is signed", timeout_s=90)
     report = verified(address, _signers(tmp_path))
     assert (report.verdict, report.checked["entries"]) == ("valid", len(account.sent))
+
+
+def _patient(url: str, token: str) -> Client:
+    """A client that tries again for long, and often."""
+    return Client(url, token=token, timeout_s=20, retry_for_s=120, sleep=lambda s: time.sleep(min(s, 0.2)))
 
 
 def _is_up(replica) -> bool:

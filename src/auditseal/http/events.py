@@ -66,7 +66,7 @@ _APPENDED: Final[dict[str, Any]] = {
         200: {**_APPENDED, "description": "It was in the log already, under this id."},
         201: {**_APPENDED, "description": "Appended and signed."},
         202: {**_APPENDED, "description": "Appended and durable; the signature is due."},
-        **wire.problems(400, 409, 413, 415),
+        **wire.problems(400, 404, 409, 413, 415),
     },
     openapi_extra={
         "parameters": wire.append_parameters(),
@@ -123,7 +123,7 @@ def _ack(given: list[str]) -> Ack:
                 }
             },
         },
-        **wire.problems(400, 413, 415),
+        **wire.problems(400, 404, 413, 415),
     },
     openapi_extra={
         "requestBody": {
