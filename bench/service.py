@@ -2,7 +2,8 @@
 
 Single events: 64 connections, each event acknowledged when it is signed, against an endpoint of the same process that
 reads the same body and answers. Batches: two replicas, NDJSON, acknowledged when durable; a batch's events count when
-its answer has come. Everything shares the machine: PostgreSQL (with fsync), the replicas and wrk.
+its answer has come, and their signatures follow later. Everything shares the machine: PostgreSQL (with fsync), the
+replicas and wrk.
 """
 
 from __future__ import annotations

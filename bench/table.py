@@ -9,7 +9,7 @@ from importlib import import_module
 
 from common import ROOT, Result, print_results
 
-NAMES = ("canonical", "verify", "append", "kms_append", "memory", "start")
+NAMES = ("canonical", "verify", "append", "kms_append", "memory", "start", "service")
 PAGE = ROOT / "docs" / "benchmarks.md"
 _HEAD = """# Benchmarks
 

@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+import structlog
 from anyio import CapacityLimiter, to_thread
 
 from auditseal.core.event import ACKS
@@ -20,8 +21,13 @@ if TYPE_CHECKING:
     from auditseal.service.append import Outcome
     from auditseal.service.log import Log
 
+_log: Final = structlog.get_logger("auditseal.http")
 _GROUPS: Final = {True: 2, False: 16}
 """How many groups are worked on at once, by whether signing costs only this machine's CPU."""
+
+
+class GroupFailedError(Exception):
+    """A fault of the program ended a group; what it was stands in the log."""
 
 
 class Intake:
@@ -67,10 +73,14 @@ class Intake:
         events = [event for event, _ in group]
         try:
             outcomes = await to_thread.run_sync(self._log.append_each, events, ack, limiter=self._threads)
-        except BaseException as error:  # a fault of the program is each request's, and none waits for ever
+        except BaseException as error:
+            _log.exception("fault", events=len(events))
             for _, future in group:
                 if not future.done():
-                    future.set_exception(error)
+                    # One of its own for each: an exception that several tasks raise would chain its context in a ring.
+                    own = GroupFailedError("the group of events could not be appended")
+                    own.__cause__ = error
+                    future.set_exception(own)
             if not isinstance(error, Exception):
                 raise
             return
