@@ -25,6 +25,7 @@ GROUPS = {
     "kms_append": "Appending through KMS",
     "checkpoints": "Checkpoint mode",
     "reconcile": "Reconciliation with CloudTrail",
+    "service": "The HTTP service",
     "memory": "Memory",
     "start": "Start-up",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
@@ -14,7 +15,7 @@ import pytest
 from auditseal.core.event import parse_body
 from auditseal.errors import BacklogFullError, SignerError, StoreError
 from auditseal.http import events as routes
-from support.service import App, running_app
+from support.service import App, running_app, wait_until
 
 NDJSON = {"Content-Type": "application/x-ndjson"}
 
@@ -173,6 +174,37 @@ def test_64_writers_at_once_fork_nothing(app):
     with ThreadPoolExecutor(64) as pool:
         seqs = [seq for part in pool.map(write, range(64)) for seq in part]
     assert sorted(seqs) == list(range(320))
+
+
+def test_events_that_come_together_share_a_transaction(app, monkeypatch):
+    groups, append_each = [], app.serving.log.append_each
+    held = threading.Event()
+
+    def note(events, ack):
+        groups.append(len(events))
+        held.wait(10)
+        return append_each(events, ack)
+
+    monkeypatch.setattr(app.serving.log, "append_each", note)
+    with ThreadPoolExecutor(12) as pool:
+        answers = [pool.submit(app.append, payload={"n": n}) for n in range(12)]
+        # As many groups as may be at once hold what came first; the rest waits for the next.
+        wait_until(lambda: sum(groups) + app.client.app.state.parts.intake.waiting == 12)
+        assert "auditseal_queue 0.0" not in app.get("/metrics", "operator").text
+        held.set()
+        assert sorted(answer.result().json()["seq"] for answer in answers) == list(range(12))
+    assert len(groups) <= 3
+    assert sum(groups) == 12
+
+
+def test_a_fault_while_appending_is_answered_to_each_and_nobody_waits(app, monkeypatch):
+    def fail(_events, _ack):
+        raise RuntimeError("a fault of the program")
+
+    monkeypatch.setattr(app.serving.log, "append_each", fail)
+    with ThreadPoolExecutor(8) as pool:
+        answers = [pool.submit(app.append) for _ in range(8)]
+        assert {answer.result().status_code for answer in answers} == {500}
 
 
 class TestWhileTheSignerIsDown:

@@ -1,4 +1,4 @@
-"""Replicas of the service on one log."""
+"""Replicas of the service on one PostgreSQL log."""
 
 from __future__ import annotations
 
@@ -7,12 +7,21 @@ from pathlib import Path
 
 import pytest
 
+from support.postgres_server import PostgresServer, running_postgres
 from support.service import Replicas, make_log, make_token, service_environment
 
 
+@pytest.fixture(scope="package")
+def database() -> Iterator[PostgresServer]:
+    """A server of these tests' own, since one of them restarts it."""
+    with running_postgres() as running:
+        yield running
+
+
 @pytest.fixture
-def address(tmp_path: Path) -> str:
-    return make_log(tmp_path)
+def address(tmp_path: Path, database: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.chdir(tmp_path)  # where the development key is, for a log that lies on no disk of ours
+    return make_log(tmp_path, log=database.url(database.create_database()))
 
 
 @pytest.fixture

@@ -79,7 +79,7 @@ def test_whatever_kms_does_nothing_is_lost_and_it_recovers_by_itself(tmp_path, k
         partial(write, client, account, f"s{n}", batch=size, go_on=lambda _: not ended.is_set())
         for n, size in ((0, 1), (1, 1), (2, 20))
     ]
-    with writers(works):
+    with writers(works, ended):
         try:
             wait_until(lambda: len(account.told) > 60, "events before the fault")
             FAULTS[fault](kms, key)
@@ -92,7 +92,6 @@ def test_whatever_kms_does_nothing_is_lost_and_it_recovers_by_itself(tmp_path, k
             kms.service.store.keys[key.id].state = "Enabled"
             recovered = len(account.told)
             wait_until(lambda: len(account.told) > recovered + 40, "events after the fault", timeout_s=60)
-            ended.set()
     client.close()
     assert set(account.told) == account.sent
     check_account(address, account)

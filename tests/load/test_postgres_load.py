@@ -6,7 +6,7 @@ import signal
 import subprocess
 import threading
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 
 from auditseal.adapters.stores.postgres import PostgresStore
 from auditseal.core.report import Verdict
@@ -59,6 +59,13 @@ class _Reading:
             assert time.monotonic() < deadline, "the writer does not go on"
             time.sleep(0.01)
 
+    def kill(self) -> None:
+        """Ends it if it still runs: a test that has failed leaves no process behind."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self._thread.join()
+
     def finish(self) -> list[list[str]]:
         self.process.stdin.close()
         self._thread.join(60)
@@ -70,9 +77,11 @@ class _Reading:
 
 
 def test_restarts_of_the_server_under_load_lose_nothing_and_repeat_nothing():
-    with running_postgres() as server:
+    with running_postgres() as server, ExitStack() as undo:
         address = server.url(server.create_log_database())
         writers = [_Reading(start("support.store_writer", address, "load", 4, 0, 10, "signed")) for _ in range(2)]
+        for writer in writers:
+            undo.callback(writer.kill)
         for number in range(RESTARTS):
             for writer in writers:
                 writer.wait_for(len(writer.lines) + BETWEEN)

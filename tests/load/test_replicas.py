@@ -1,8 +1,10 @@
-"""Several replicas on one log: no fork, nothing lost, nothing twice; and what one leaves behind another signs."""
+"""Several replicas on one PostgreSQL log fork, lose and repeat nothing; what one leaves behind another signs."""
 
 from __future__ import annotations
 
 import itertools
+import signal
+import threading
 import time
 from functools import partial
 
@@ -15,6 +17,7 @@ EVENTS = 20_000
 BATCH = 100
 WRITERS = 16
 KILLS = 50
+RESTARTS = 10
 STREAMS = ("agents", "ci", "billing/eu", "billing/us")
 
 
@@ -55,25 +58,21 @@ def test_16_writers_through_2_replicas_fork_nothing_lose_nothing_and_repeat_noth
 def test_50_deaths_of_replicas_under_load_lose_nothing(tmp_path, address, token, replicas):
     running = [replicas.start(ready=False) for _ in range(4)]
     account = Account()
-    ended: list[int] = []
-    clients = [
-        Client(replica.url, token=token, timeout_s=20, retry_for_s=120, sleep=lambda s: time.sleep(min(s, 0.2)))
-        for replica in running
-    ]
+    ended = threading.Event()
+    clients = [_patient(replica.url, token) for replica in running]
     works = [
-        partial(write, clients[n % 4], account, STREAMS[n % 3], batch=size, go_on=lambda _: not ended)
+        partial(write, clients[n % 4], account, STREAMS[n % 3], batch=size, go_on=lambda _: not ended.is_set())
         for n, size in zip(range(8), itertools.cycle([1, 20]))
     ]
-    with writers(works):
+    with writers(works, ended):
         for death in range(KILLS):
             before = len(account.told)
-            wait_until(lambda before=before: len(account.told) > before, "the load goes on")
+            wait_until(lambda before=before: len(account.told) > before, "the load goes on", timeout_s=120)
             # Whichever is up dies, while others are still coming up.
             place = next(n % 4 for n in itertools.count(death) if _is_up(running[n % 4]))
             port = int(running[place].url.rpartition(":")[2])
             running[place].kill()
             running[place] = replicas.start(port=port, ready=False)
-        ended.append(1)
     for client in clients:
         client.close()
     assert len(replicas.running) == KILLS + 4
@@ -82,6 +81,37 @@ def test_50_deaths_of_replicas_under_load_lose_nothing(tmp_path, address, token,
     wait_until(lambda: _pending(address) == 0, "what the dead left behind is signed", timeout_s=90)
     report = verified(address, _signers(tmp_path))
     assert (report.verdict, report.checked["entries"]) == ("valid", len(account.sent))
+
+
+def test_10_restarts_of_the_database_beneath_replicas_lose_nothing(tmp_path, token, replicas, database, address):
+    running = [replicas.start(), replicas.start()]
+    account = Account()
+    ended = threading.Event()
+    clients = [_patient(replica.url, token) for replica in running]
+    works = [
+        partial(write, clients[n % 2], account, STREAMS[n % 3], batch=size, go_on=lambda _: not ended.is_set())
+        for n, size in zip(range(6), itertools.cycle([1, 20]))
+    ]
+    with writers(works, ended):
+        for number in range(RESTARTS):
+            before = len(account.told)
+            wait_until(lambda before=before: len(account.told) > before + 50, "the load goes on")
+            # In good order, and as a power cut would.
+            database.restart(signal.SIGQUIT if number % 2 else signal.SIGINT)
+        before = len(account.told)
+        wait_until(lambda: len(account.told) > before + 50, "the load goes on after the last")
+    for client in clients:
+        client.close()
+    assert set(account.told) == account.sent
+    check_account(address, account)
+    wait_until(lambda: _pending(address) == 0, "what was left unsigned is signed", timeout_s=90)
+    report = verified(address, _signers(tmp_path))
+    assert (report.verdict, report.checked["entries"]) == ("valid", len(account.sent))
+
+
+def _patient(url: str, token: str) -> Client:
+    """A client that tries again for long, and often."""
+    return Client(url, token=token, timeout_s=20, retry_for_s=120, sleep=lambda s: time.sleep(min(s, 0.2)))
 
 
 def _is_up(replica) -> bool:

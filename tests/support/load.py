@@ -66,8 +66,8 @@ def write(client: Client, account: Account, stream: str, *, batch: int, go_on: C
 
 
 @contextmanager
-def writers(works: list[Callable[[], None]]) -> Iterator[list[threading.Thread]]:
-    """Runs the works in threads, and waits for them; an error in one is raised here."""
+def writers(works: list[Callable[[], None]], ended: threading.Event | None = None) -> Iterator[list[threading.Thread]]:
+    """Runs the works in threads, tells them at last that it is enough, and waits; an error in one is raised here."""
     errors: list[BaseException] = []
 
     def run(work: Callable[[], None]) -> None:
@@ -82,6 +82,8 @@ def writers(works: list[Callable[[], None]]) -> Iterator[list[threading.Thread]]
     try:
         yield threads
     finally:
+        if ended is not None:
+            ended.set()
         for thread in threads:
             thread.join()
     if errors:

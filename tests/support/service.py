@@ -28,7 +28,8 @@ from auditseal.service.ids import now_micros
 from auditseal.wiring.logs import init_log
 from auditseal.wiring.serving import Serving, open_serving
 
-START_S = 30.0
+START_S = 60.0
+_SERVE = "from auditseal.cli.entry import main; main()"
 
 
 def make_token(
@@ -46,10 +47,10 @@ def make_token(
 
 
 def make_log(folder: Path, **flags: Any) -> str:
-    """A log with a development key; its address."""
-    address = f"sqlite:///{folder / 'audit.db'}"
-    init_log(load_settings({"log": address, **flags}, environment={}, folder=folder).settings)
-    return address
+    """A log with a development key, in SQLite unless another is named; its address."""
+    flags = {"log": f"sqlite:///{folder / 'audit.db'}", **flags}
+    init_log(load_settings(flags, environment={}, folder=folder).settings)
+    return str(flags["log"])
 
 
 @dataclass
@@ -124,20 +125,29 @@ class Replicas:
         self.running: list[Replica] = []
         self._count = 0
 
-    def start(self, *options: str, port: int | None = None, scheme: str = "http", ready: bool = True) -> Replica:
+    def start(
+        self,
+        *options: str,
+        port: int | None = None,
+        scheme: str = "http",
+        ready: bool = True,
+        program: Path | None = None,
+    ) -> Replica:
+        """Starts `auditseal serve`, or a program that serves in its place."""
         port = port or free_port()
         self._count += 1
         log = self._folder / f"serve-{self._count}.log"
-        command = [sys.executable, "-m", "auditseal.cli.entry", "serve", "--listen", f"127.0.0.1:{port}", *options]
-        command[1:3] = ["-c", "from auditseal.cli.entry import main; main()"]
+        listen = f"127.0.0.1:{port}"
+        command = [sys.executable, "-c", _SERVE, "serve", "--listen", listen, *options]
+        if program is not None:
+            command = [sys.executable, str(program), *options]
+        environment = {**self._environment, "AUDITSEAL_LISTEN": listen}
         with log.open("wb") as output:
-            process = subprocess.Popen(
-                command, cwd=self._folder, env=dict(self._environment), stdout=output, stderr=output
-            )
+            process = subprocess.Popen(command, cwd=self._folder, env=environment, stdout=output, stderr=output)
         replica = Replica(f"{scheme}://127.0.0.1:{port}", process, log)
         self.running.append(replica)
         if ready:
-            wait_until(lambda: is_up(replica), f"{log.read_text}")
+            wait_until(lambda: is_up(replica), "the replica answers")
         return replica
 
     def close(self) -> None:

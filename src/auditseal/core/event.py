@@ -334,6 +334,7 @@ def instant(text: str) -> str:
 
 Ack = Literal["signed", "durable"]
 """What an append waits for: its signature, or only the disk."""
+ACKS: Final[tuple[Ack, ...]] = ("signed", "durable")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ from auditseal.errors import AuditSealError
 from auditseal.http import entries, events, health, tail, verifications, wire
 from auditseal.http.errors import answer_error, answer_http, answer_invalid
 from auditseal.http.gate import Anyone, Gate
+from auditseal.http.intake import Intake
 from auditseal.http.jobs import Jobs
 from auditseal.http.limits import RateLimit, Room
 from auditseal.http.middleware import Envelope
@@ -48,6 +49,7 @@ def create_app(serving: Serving, metrics: Metrics) -> FastAPI:
     state = State(
         serving=serving,
         metrics=metrics,
+        intake=Intake(serving.log),
         jobs=Jobs(serving.verify, limit=settings.verification_limit, finished=metrics.count_report),
         tails=Room(settings.tail_limit, "live tails"),
     )
@@ -73,6 +75,7 @@ def create_app(serving: Serving, metrics: Metrics) -> FastAPI:
     )
     app.state.parts = state
     app.state.gate = Gate(serving.authenticators, RateLimit(settings.rate_limit_per_s))
+    app.include_router(events.direct)
     for part in (events, verifications, health, tail, entries):
         app.include_router(part.router)
     app.add_api_route("/openapi.json", _openapi, summary="This document", tags=["watch"], responses=wire.problems())

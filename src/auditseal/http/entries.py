@@ -53,7 +53,7 @@ def streams(request: Request, caller: Anyone) -> Response:
     "/v1/streams/{stream:path}/entries",
     summary="List entries",
     response_model=wire.Page,
-    responses=wire.problems(400),
+    responses=wire.problems(400, 404),
 )
 def list_entries(
     request: Request,

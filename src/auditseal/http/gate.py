@@ -69,15 +69,28 @@ def allow(*roles: Role) -> Callable[..., Awaitable[Caller]]:
     async def caller_of(
         request: Request, shown: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
     ) -> Caller:
-        gate: Gate = request.app.state.gate
-        caller = await gate.identify(shown.credentials if shown is not None else None)
-        request.state.caller = caller.name
-        if caller.credential is not None:
-            request.state.credential = caller.credential
-        caller.require(roles, request.path_params.get("stream"))
-        return caller
+        return await _admit(request, shown, roles)
 
     return caller_of
+
+
+async def admit(request: Request, *roles: Role) -> Caller:
+    """The caller, as the dependencies of `allow` give it, for a route that has none.
+
+    Raises:
+        UnauthenticatedError, ForbiddenError, OverloadedError, StoreError: it may not go on.
+    """
+    return await _admit(request, await _bearer(request), roles)
+
+
+async def _admit(request: Request, shown: HTTPAuthorizationCredentials | None, roles: Sequence[Role]) -> Caller:
+    gate: Gate = request.app.state.gate
+    caller = await gate.identify(shown.credentials if shown is not None else None)
+    request.state.caller = caller.name
+    if caller.credential is not None:
+        request.state.credential = caller.credential
+    caller.require(roles, request.path_params.get("stream"))
+    return caller
 
 
 Producer = Annotated[Caller, Depends(allow(Role.PRODUCER))]

@@ -54,6 +54,7 @@ def readyz(request: Request) -> Response:
 def metrics(request: Request, _caller: Operator) -> Response:
     """What the service counts."""
     state = state_of(request)
+    state.metrics.queue.set(state.intake.waiting)
     return Response(state.metrics.text(state.serving.log), media_type=CONTENT_TYPE_LATEST)
 
 

@@ -42,6 +42,7 @@ class Metrics:
             "auditseal_signer_errors", "Signatures that failed, by reason.", ["reason"], registry=registry
         )
         self.in_flight = Gauge("auditseal_requests_in_flight", "Requests being worked on.", registry=registry)
+        self.queue = Gauge("auditseal_queue", "Single events that no transaction has taken yet.", registry=registry)
         self.tails = Gauge("auditseal_tails", "Open live tails.", registry=registry)
         self._requests = Histogram(
             "auditseal_request_seconds",

@@ -15,6 +15,7 @@ from auditseal.http.limits import Room
 if TYPE_CHECKING:
     from fastapi import Request
 
+    from auditseal.http.intake import Intake
     from auditseal.http.jobs import Jobs
     from auditseal.http.metrics import Metrics
     from auditseal.wiring.serving import Serving
@@ -30,6 +31,7 @@ class State:
     Attributes:
         serving: log, settings, callers.
         metrics: its counters.
+        intake: where single events are appended.
         jobs: its verifications.
         memory: bytes of bodies being held.
         tails: live tails being open.
@@ -39,6 +41,7 @@ class State:
 
     serving: Serving
     metrics: Metrics
+    intake: Intake
     jobs: Jobs
     tails: Room
     memory: Room = field(default_factory=lambda: Room(MEMORY_BYTES, "large requests"))

@@ -58,7 +58,7 @@ class _TailResponse(StreamingResponse):
             "description": "Server-sent events named `entry`, each with the seq as its id and an entry as its data.",
             "content": {"text/event-stream": {"schema": {"type": "string"}, "example": "id: 41\nevent: entry\n…"}},
         },
-        **wire.problems(400),
+        **wire.problems(400, 404),
     },
 )
 async def tail(

@@ -28,6 +28,49 @@ AckQuery = Annotated[
     Literal["signed", "durable"], Query(description="What to wait for: the signature, or only the disk.")
 ]
 
+BEARER: Final[list[dict[str, list[str]]]] = [{"HTTPBearer": []}]
+
+
+def append_parameters() -> list[dict[str, Any]]:
+    """The parameters of the route that appends one event, which reads them itself."""
+    return [
+        {
+            "name": "stream",
+            "in": "path",
+            "required": True,
+            "description": "The stream's name; a slash in it is written `%2F` or `/`.",
+            "schema": {"type": "string", "pattern": STREAM_PATTERN, "minLength": 1},
+            "example": "agents",
+        },
+        {
+            "name": "ack",
+            "in": "query",
+            "required": False,
+            "description": "What to wait for: the signature, or only the disk.",
+            "schema": {"type": "string", "enum": ["signed", "durable"], "default": "signed"},
+        },
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": False,
+            "description": "Makes a retry safe, in place of the event's `id`; a UUID is taken as the id.",
+            "schema": {"type": "string", "minLength": 1, "maxLength": 256},
+            "example": "order-4711",
+        },
+    ]
+
+
+EVENT_EXAMPLES: Final = {
+    "event": {
+        "summary": "An event",
+        "value": {"type": "agent.spawned", "actor": "user:alice", "payload": {"agent_id": "a-1"}},
+    },
+    "with an id": {
+        "summary": "An event whose retry is safe",
+        "value": {"type": "agent.stopped", "id": _ID, "payload": {"agent_id": "a-1"}, "context": {"trace_id": "4bf9"}},
+    },
+}
+
 
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid")

@@ -181,6 +181,39 @@ class Appender:
         """
         return (part.outcomes for part in self._run(map(self._try_draft, events), ack, admitted=False))
 
+    def append_each(self, events: Sequence[Event], ack: Ack = "signed") -> list[Outcome]:
+        """Appends events of different callers together; none is another's error.
+
+        Args:
+            events: at most a few hundred; all are held in memory.
+            ack: as `append`.
+
+        Returns:
+            for each event in order, what `append` gives for it, or the error that it raises.
+        """
+        return self._each([self._try_draft(event) for event in events], ack)
+
+    def _each(self, drafts: Sequence[Draft | InputError], ack: Ack) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        try:
+            for part in self._run(drafts, ack, admitted=False):
+                outcomes += [self._as_of_one(outcome, ack, part.cause) for outcome in part.outcomes]
+        except AuditSealError as error:
+            rest = drafts[len(outcomes) :]
+            if len(rest) > 1 and (isinstance(error, BacklogFullError) or not error.retryable):
+                # One of them may be to blame, or there may be room for some: nothing of the rest is in the log.
+                return outcomes + [outcome for draft in rest for outcome in self._each([draft], ack)]
+            outcomes += [error] * len(rest)
+        return outcomes
+
+    def _as_of_one(self, outcome: Outcome, ack: Ack, cause: SignerError | None) -> Outcome:
+        if isinstance(outcome, Receipt):
+            try:
+                self._refuse_pending([outcome], ack, cause)
+            except SignaturePendingError as error:
+                return error
+        return outcome
+
     def _admit(self, count: int) -> None:
         """Refuses new events while the backlog is full, if that is the policy.
 

@@ -14,7 +14,7 @@ from auditseal.ports import EntryFilter
 from auditseal.service.seal import Backlog
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from auditseal.core.entry import StoredEntry
     from auditseal.core.event import Ack, Receipt
@@ -93,6 +93,10 @@ class Log:
             as `append`.
         """
         return self._appender.append(event, ack)
+
+    def append_each(self, events: Sequence[Event], ack: Ack = "signed") -> list[Outcome]:
+        """Records events of different callers together: for each, in order, the receipt or error of `append_event`."""
+        return self._appender.append_each(events, ack)
 
     def append_own(self, event: Event, *, ack: Ack = "signed") -> Receipt:
         """Records a statement of the log about itself, whose type callers may not use.
