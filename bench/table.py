@@ -41,7 +41,7 @@ _SECTION = """
 | what | auditseal | beside it | ratio | should be | |
 |---|---|---|---|---|---|
 {rows}
-`bench/{name}.py`, {day}, {python} on {cores} cores, {machine}.
+`bench/{name}.py`, {day}, {python} on {cores} cores, {machine}; load {load:.0f} at the end.
 """
 
 
@@ -59,6 +59,7 @@ def _section(name: str, results: Sequence[Result]) -> str:
         python=f"Python {platform.python_version()}",
         cores=os.cpu_count(),
         machine=platform.machine(),
+        load=os.getloadavg()[0],
     )
 
 
