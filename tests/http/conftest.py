@@ -6,8 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from support.service import App, running_app
+
+
+@pytest.fixture(autouse=True)
+def unrendered_records() -> Iterator[None]:
+    """Structlog's own rendering of an exception, with all locals, takes seconds."""
+    with capture_logs():
+        yield
 
 
 @pytest.fixture

@@ -197,6 +197,12 @@ def test_events_that_come_together_share_a_transaction(app, monkeypatch):
     assert sum(groups) == 12
 
 
+def test_an_event_that_is_long_to_read_is_appended_like_any_other(app):
+    answer = app.append(payload={"text": "x" * 200_000})
+    assert answer.status_code == 201
+    assert app.append(payload=["x" * 200_000]).status_code == 400
+
+
 def test_a_fault_while_appending_is_answered_to_each_and_nobody_waits(app, monkeypatch):
     def fail(_events, _ack):
         raise RuntimeError("a fault of the program")

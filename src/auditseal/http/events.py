@@ -48,6 +48,8 @@ class _Direct(APIRoute):
 
 router = APIRouter(tags=["append"])
 direct = APIRouter(tags=["append"], route_class=_Direct)
+_MOST_READ_AT_ONCE: Final = 16 * 1024
+"""A body of more bytes is parsed in a thread, so that it keeps no other request waiting."""
 _EVENT_SCHEMA: Final = {"$ref": "#/components/schemas/EventIn"}
 
 
@@ -90,7 +92,11 @@ async def append(request: Request) -> Response:
     state.memory.take(size)
     try:
         body = await read_body(request, limit)
-        event = with_key(read_event(body, stream, caller), request.headers.get("idempotency-key"), caller)
+        if len(body) > _MOST_READ_AT_ONCE:
+            event = await run_in_threadpool(read_event, body, stream, caller)
+        else:
+            event = read_event(body, stream, caller)
+        event = with_key(event, request.headers.get("idempotency-key"), caller)
         outcome = await state.intake.append(event, ack)
     finally:
         state.memory.give_back(size)

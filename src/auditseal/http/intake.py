@@ -58,12 +58,11 @@ class Intake:
 
     def _start(self, ack: Ack) -> None:
         waiting, groups = self._waiting[ack], self._groups[ack]
-        if not waiting or len(groups) >= self._most:
-            return
-        group = [waiting.popleft() for _ in range(min(len(waiting), CHUNK))]
-        task = asyncio.get_running_loop().create_task(self._work_off(group, ack))
-        groups.add(task)
-        task.add_done_callback(lambda done: self._ended(done, ack))
+        while waiting and len(groups) < self._most:
+            group = [waiting.popleft() for _ in range(min(len(waiting), CHUNK))]
+            task = asyncio.get_running_loop().create_task(self._work_off(group, ack))
+            groups.add(task)
+            task.add_done_callback(lambda done: self._ended(done, ack))
 
     def _ended(self, task: asyncio.Task[None], ack: Ack) -> None:
         self._groups[ack].discard(task)
