@@ -1,6 +1,6 @@
 """From an address to an anchor.
 
-Source: `docs/cli.md`, "Anchors".
+Source: `docs/spec/checkpoint.md`, "Anchors".
 """
 
 from __future__ import annotations
