@@ -364,3 +364,19 @@ def test_announcements_and_appends_from_many_threads_do_not_wait_for_one_another
         list(threads.map(lambda number: append(pg_store, [draft(number)]), range(40)))
     assert sorted(entry.seq for entry in made) == list(range(1, 41))
     assert check_chains(pg_store.walk()) == {"default": 81}
+
+
+@pytest.mark.parametrize("rest", ["127.0.0.1:port/x", "127.0.0.1/x?sslmode=maybe", "127.0.0.1/x?connect_timeout=soon"])
+def test_an_option_that_means_nothing_is_the_address_s_fault(rest: str):
+    with pytest.raises(InputError, match=r"cannot be used: (invalid|bad) ") as error:
+        PostgresStore(f"postgresql://user:{PASSWORD}@{rest}")
+    assert PASSWORD not in str(error.value)
+
+
+def test_a_server_that_is_not_there_is_named_with_the_cause():
+    with pytest.raises(
+        StoreError, match=r"cannot connect to postgresql://user@127.0.0.1:1/x: .*Connection refused"
+    ) as error:
+        PostgresStore(f"postgresql://user:{PASSWORD}@127.0.0.1:1/x")
+    assert error.value.retryable
+    assert PASSWORD not in str(error.value)
