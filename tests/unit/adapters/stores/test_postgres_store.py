@@ -380,3 +380,21 @@ def test_a_server_that_is_not_there_is_named_with_the_cause():
         PostgresStore(f"postgresql://user:{PASSWORD}@127.0.0.1:1/x")
     assert error.value.retryable
     assert PASSWORD not in str(error.value)
+
+
+def test_a_partition_cannot_take_what_stands_elsewhere(pg_store: PostgresStore, database: PostgresSubject):
+    fill(pg_store, 1)
+    with pytest.raises(psycopg.errors.CheckViolation):
+        database.execute("SELECT add_partition('entries_2026_07', '2026-07-01', '2026-08-01')")
+    assert database.execute("SELECT count(*) FROM pg_inherits WHERE inhparent = 'entries'::regclass") == [(1,)]
+    append(pg_store, [draft(1)], at=1)
+
+
+def test_what_follows_an_announcement_stands_right_behind_it(proxied: tuple[CuttingProxy, PostgresStore]):
+    proxy, store = proxied
+    fill(store, 1)
+    proxy.arm()
+    announced = draft(7, type_="auditseal.checkpoint")
+    made = store.announce("default", lambda *_: announced, lambda: START, then=[draft(8), draft(9)])
+    assert (made.seq, proxy.cuts) == (1, 1)
+    assert check_chains(store.walk()) == {"default": 4}
