@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 import auditseal
 from auditseal.client import AsyncClient, Client, LocalClient
 from auditseal.core.event import parse_body
-from support.service import App, make_log, make_token, running_app
+from support.service import App, make_log, make_token, running_app, wait_until
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "clients.md"
 SECTION = re.compile(r"^## (.+?)\n(.*?)(?=^## |\Z)", re.DOTALL | re.MULTILINE)
@@ -41,6 +41,8 @@ def _types(log, stream: str) -> list[str]:
 
 def test_the_programs_of_the_page_record_what_they_say(app: App, tmp_path, monkeypatch):
     token = make_token(app.folder / "tokens.json", "page", roles=("producer", "auditor"))
+    headers = {"Authorization": f"Bearer {token}"}
+    wait_until(lambda: app.client.get("/v1/streams", headers=headers).is_success, "the service knows the token")
     monkeypatch.setenv("AUDITSEAL_TOKEN", token)
     (tmp_path / "here").mkdir()
     own = auditseal.open_log(make_log(tmp_path / "here"))

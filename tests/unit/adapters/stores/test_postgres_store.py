@@ -364,3 +364,37 @@ def test_announcements_and_appends_from_many_threads_do_not_wait_for_one_another
         list(threads.map(lambda number: append(pg_store, [draft(number)]), range(40)))
     assert sorted(entry.seq for entry in made) == list(range(1, 41))
     assert check_chains(pg_store.walk()) == {"default": 81}
+
+
+@pytest.mark.parametrize("rest", ["127.0.0.1:port/x", "127.0.0.1/x?sslmode=maybe", "127.0.0.1/x?connect_timeout=soon"])
+def test_an_option_that_means_nothing_is_the_address_s_fault(rest: str):
+    with pytest.raises(InputError, match=r"cannot be used: (invalid|bad) ") as error:
+        PostgresStore(f"postgresql://user:{PASSWORD}@{rest}")
+    assert PASSWORD not in str(error.value)
+
+
+def test_a_server_that_is_not_there_is_named_with_the_cause():
+    with pytest.raises(
+        StoreError, match=r"cannot connect to postgresql://user@127.0.0.1:1/x: .*Connection refused"
+    ) as error:
+        PostgresStore(f"postgresql://user:{PASSWORD}@127.0.0.1:1/x")
+    assert error.value.retryable
+    assert PASSWORD not in str(error.value)
+
+
+def test_a_partition_cannot_take_what_stands_elsewhere(pg_store: PostgresStore, database: PostgresSubject):
+    fill(pg_store, 1)
+    with pytest.raises(psycopg.errors.CheckViolation):
+        database.execute("SELECT add_partition('entries_2026_07', '2026-07-01', '2026-08-01')")
+    assert database.execute("SELECT count(*) FROM pg_inherits WHERE inhparent = 'entries'::regclass") == [(1,)]
+    append(pg_store, [draft(1)], at=1)
+
+
+def test_what_follows_an_announcement_stands_right_behind_it(proxied: tuple[CuttingProxy, PostgresStore]):
+    proxy, store = proxied
+    fill(store, 1)
+    proxy.arm()
+    announced = draft(7, type_="auditseal.checkpoint")
+    made = store.announce("default", lambda *_: announced, lambda: START, then=[draft(8), draft(9)])
+    assert (made.seq, proxy.cuts) == (1, 1)
+    assert check_chains(store.walk()) == {"default": 4}

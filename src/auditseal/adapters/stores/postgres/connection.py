@@ -57,12 +57,15 @@ def connect(address: str, *, read_only: bool = False, autocommit: bool = True) -
     """One connection, outside any pool.
 
     Raises:
+        InputError: an option of the address has no such value.
         StoreError: no connection, which may pass.
     """
     try:
         return psycopg.connect(address, autocommit=autocommit, **_options(address, read_only=read_only))
     except psycopg.OperationalError as error:
         raise _no_connection(shown(address), error) from error
+    except psycopg.ProgrammingError as error:
+        raise InputError(f"{shown(address)} cannot be used: {error}") from error
 
 
 def open_pool(address: str, *, read_only: bool) -> ConnectionPool[psycopg.Connection[Any]]:
@@ -142,7 +145,11 @@ def errors_of(address: str) -> Iterator[None]:
         raise StoreError(f"{address} {cause}", retryable=retryable) from error
 
 
-def _no_connection(address: str, error: psycopg.OperationalError) -> StoreError:
-    """Libpq names host, user and database, never the password; its last line is the cause."""
-    cause = (str(error).strip().splitlines() or ["no answer"])[-1]
+def _no_connection(address: str, error: psycopg.OperationalError) -> StoreError | InputError:
+    """Libpq names host, user and database, never the password; its last line that is no question is the cause."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    said = [line for line in lines if line and not line.endswith("?")] or ["no answer"]
+    cause = said[-1].removeprefix("connection failed: ").removeprefix("connection is bad: ")
+    if cause.startswith("invalid "):
+        return InputError(f"{address} cannot be used: {cause}")
     return StoreError(f"cannot connect to {address}: {cause}", retryable=True)
