@@ -23,6 +23,7 @@ from auditseal.access.facts import Facts
 from auditseal.cli.entry import run
 from auditseal.core.algorithm import ALGORITHMS
 from fakes.kms import FakeKms
+from support import transcripts
 from support.transcripts import read_steps, run_steps
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,7 +46,11 @@ def environment(folder: Path, account: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_the_commands_of_a_page_do_what_it_says(page: Path, tmp_path: Path, emulator: Emulator):
+def test_the_commands_of_a_page_do_what_it_says(
+    page: Path, tmp_path: Path, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+):
+    # Some sixty programs are started one after the other: a busy machine may take its time.
+    monkeypatch.setattr(transcripts, "_TIMEOUT_S", 1200.0)
     account = f"{111122223333 + PAGES.index(page):012d}"
     text = page.read_text().replace("111122223333", account)
     outcomes = run_steps(read_steps(text), tmp_path, {**emulator.environment(), **environment(tmp_path, account)})

@@ -117,7 +117,7 @@ def evaluate(request: Request, given: Surroundings) -> Decision:
     if not request.has_own_policy:
         return _by_identity(identity, limits)
     if request.crosses_accounts:
-        return _across(key, identity, limits)
+        return _across(request, key, identity, limits)
     return _within(key, identity, limits)
 
 
@@ -202,9 +202,11 @@ def _within(key: Sequence[Hit], identity: Sequence[Hit], limits: list[str]) -> D
     return _no("no statement allows it")
 
 
-def _across(key: Sequence[Hit], identity: Sequence[Hit], limits: list[str]) -> Decision:
+def _across(request: Request, key: Sequence[Hit], identity: Sequence[Hit], limits: list[str]) -> Decision:
     if not key:
         return _no("the caller is of another account, and the key policy does not allow it", *identity)
+    if request.principal.kind == "root":
+        return _yes("key policy, and the root user of the caller's account needs no policy of its own", key[0])
     if not identity:
         return _no("the caller is of another account, and no identity policy of its own allows it", *key)
     if limits:

@@ -200,3 +200,27 @@ def test_an_operator_that_does_not_exist_is_refused_and_never_guessed():
 def test_a_request_that_is_none_is_refused(principal: str, action: str):
     with pytest.raises(InputError):
         make_request(principal=principal, action=action, resource=KEY)
+
+
+def test_another_accounts_root_user_needs_the_key_policy_alone():
+    root = "arn:aws:iam::444455556666:root"
+    given = Surroundings(key_policy=key_policy(statement(Principal={"AWS": "444455556666"})))
+    assert decide(given, root).is_allowed
+    assert not decide(given, FOREIGN).is_allowed
+    assert not decide(Surroundings(key_policy=HANDS_OVER), root).is_allowed
+
+
+def test_a_key_policys_statement_without_a_principal_applies_to_nobody():
+    assert not decide(Surroundings(key_policy=key_policy(statement()))).is_allowed
+
+
+def test_a_role_is_taken_on_by_its_trust_policy_and_in_its_account_by_identity_policies():
+    trust = key_policy(statement(action="sts:AssumeRole", Principal=ROOT))
+    alice = "arn:aws:iam::111122223333:user/alice"
+    may = policy(statement(action="sts:AssumeRole", resource=ROLE))
+    asked = {"action": "sts:AssumeRole", "resource": ROLE}
+    assert decide(Surroundings(key_policy=trust, identity=[may]), alice, **asked).is_allowed
+    assert not decide(Surroundings(key_policy=trust), alice, **asked).is_allowed
+    assert not decide(
+        Surroundings(key_policy=trust, identity=[may]), "arn:aws:iam::444455556666:user/bob", **asked
+    ).is_allowed
