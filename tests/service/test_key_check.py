@@ -1,11 +1,14 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from auditseal.core.algorithm import ALGORITHMS, AlgorithmId
+from auditseal.core.algorithm import ALGORITHMS, AlgorithmId, parse_algorithm
 from auditseal.core.registry import RegisteredSigner, Registry, Status
+from auditseal.core.validity import Bound
 from auditseal.errors import SignerError
 from auditseal.service.key_check import check_keys
 
@@ -103,3 +106,37 @@ def test_what_could_not_be_asked_is_not_checked():
 def test_a_signer_without_an_arn_is_not_checked():
     signer = RegisteredSigner(signer_id="local", algorithm=ALGORITHMS[AlgorithmId.ED25519], public_key=_key())
     assert _check(signer, Keys(None)).holds is None
+
+
+class DatedKeys:
+    """KMS that describes one key and gives no public key."""
+
+    def __init__(self, *, state="Enabled", days_old=10, deletion=None):
+        self.info = SimpleNamespace(state=state, created=NOW - timedelta(days=days_old), deletion=deletion)
+
+    def describe(self, key_id):
+        return self.info
+
+    def export_public_key(self, key_id):
+        raise SignerError("not asked", reason="denied")
+
+
+NOW = datetime(2026, 11, 28, tzinfo=UTC)
+MAC = RegisteredSigner(signer_id="mac", algorithm=parse_algorithm("hmac-sha256"), key_arn="arn:aws:kms:x:1:key/k")
+
+
+@pytest.mark.parametrize(
+    ("signer", "keys", "warnings"),
+    [
+        (MAC, DatedKeys(), []),
+        (MAC, DatedKeys(days_old=400), ["400 days old"]),
+        (replace(MAC, status=Status.RETIRED), DatedKeys(days_old=400), []),
+        (replace(MAC, valid_until=Bound(time="2026-12-08T00:00:00Z")), DatedKeys(), ["in 10 days"]),
+        (MAC, DatedKeys(state="PendingDeletion", deletion=NOW + timedelta(days=9)), ["delete its key on 2026-12-07"]),
+        (MAC, DatedKeys(state="Disabled"), ["nobody can verify its MACs"]),
+    ],
+)
+def test_what_is_coming_is_warned_of(signer, keys, warnings):
+    (found,) = check_keys(Registry(signers=(signer,)), keys, now=NOW)
+    assert len(found.warnings) == len(warnings)
+    assert all(part in said for part, said in zip(warnings, found.warnings, strict=True))

@@ -11,6 +11,7 @@ from auditseal.adapters.registry_file import load_registry, save_registry
 from auditseal.adapters.registry_locations import FileLocation, RegistryAtPath
 from auditseal.adapters.signers.aws_kms import KmsMacVerifier, KmsSigner
 from auditseal.adapters.signers.kms_keys import KmsKeys
+from auditseal.adapters.stores.postgres.store import PostgresStore
 from auditseal.adapters.stores.sqlite.store import SqliteStore
 from auditseal.core.algorithm import parse_algorithm
 from auditseal.core.event import Event
@@ -64,13 +65,26 @@ class Signers:
 class Deployment:
     """A folder with a log and a registry, and a KMS at an address."""
 
-    def __init__(self, folder: Path, url: str, region: str, *, mode: str = "event", checkpoints: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        url: str,
+        region: str,
+        *,
+        mode: str = "event",
+        checkpoints: bool = False,
+        address: str | None = None,
+    ) -> None:
         self.folder, self.url, self.region = folder, url, region
         self.mode, self.has_checkpoints = mode, checkpoints or mode == "checkpoint"
-        self.address = f"sqlite:///{folder}/audit.db"
+        self.address = address or f"sqlite:///{folder}/audit.db"
         self.registry_path = folder / "signers.json"
         self.published_path = folder / "published.json"
         self.signers = Signers(url, region)
+
+    def open_store(self, *, read_only: bool = False) -> SqliteStore | PostgresStore:
+        kind = SqliteStore if self.address.startswith("sqlite:") else PostgresStore
+        return kind(self.address, read_only=read_only)
 
     @property
     def alias(self) -> str:
@@ -80,7 +94,8 @@ class Deployment:
 
     def create(self, algorithm: str = "ed25519") -> None:
         """Makes the log, the first key with its alias, and the registry that names it."""
-        (self.folder / "audit.db").write_bytes(_empty_log())
+        if self.address.startswith("sqlite:"):
+            (self.folder / "audit.db").write_bytes(_empty_log())
         row = parse_algorithm(algorithm)
         keys = KmsKeys(open_calls_to(self.url, self.region))
         info = keys.create_key(row, alias=self.alias)
@@ -97,7 +112,7 @@ class Deployment:
 
     def desk(self, *, reached: Callable[[str], None] = lambda _: None, published: bool = False) -> Desk:
         """The caller closes `desk.store` and `desk.keys`, or lets them end with the process."""
-        store = SqliteStore(self.address)
+        store = self.open_store()
         kept = Checkpoints(store=store, origin=ORIGIN, cover_entries=self.mode == "checkpoint")
         return Desk(
             store=store,
@@ -115,7 +130,7 @@ class Deployment:
         self, signer_id: str = OLD, *, background: bool = False, load: Callable[[], Registry] | None = None
     ) -> Log:
         """A log open for appending, which follows rotations by the registry that `load` gives."""
-        store = SqliteStore(self.address)
+        store = self.open_store()
         registered = self.registry().find(signer_id)
         assert registered is not None
         signer = self.signers.open(registered)
@@ -143,7 +158,7 @@ class Deployment:
 
     def audit(self, registry: Registry | None = None, *, ask_kms: bool = False) -> Report:
         """Verifies the log; offline, unless KMS is to be asked about MACs."""
-        store = SqliteStore(self.address, read_only=True)
+        store = self.open_store(read_only=True)
         macs = KmsMacVerifier(open_calls_to(self.url, self.region)) if ask_kms else None
         try:
             return audit(store, self.registry() if registry is None else registry, mac_verifier=macs)
@@ -154,7 +169,7 @@ class Deployment:
 
     def signers_of(self, stream: str = "default") -> list[tuple[str, ...]]:
         """Who signed each entry."""
-        store = SqliteStore(self.address, read_only=True)
+        store = self.open_store(read_only=True)
         try:
             return [tuple(made.signer for made in entry.signatures) for entry in store.walk([stream])]
         finally:

@@ -13,6 +13,7 @@ import json
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +26,8 @@ from support.kms import shared_calls_to
 from support.rotating import Deployment
 
 MOST_ATTEMPTS = 60
-PARTS = 5
+PAUSE_S = 0.01
+PARTS = 9
 """Of several rotations each is killed at every so many of the things it reaches, each at others."""
 
 
@@ -103,6 +105,7 @@ def write(deployment: Deployment, count: int) -> dict[str, object]:
             while not (deployment.folder / "stop").exists():
                 receipt = log.append("agent.spawned", {"writer": number, "n": len(acknowledged)})
                 acknowledged.append([receipt.seq, receipt.id, receipt.status, receipt.signer])
+                time.sleep(PAUSE_S)
         (deployment.folder / f"written-{number}.json").write_text(json.dumps(acknowledged))
 
     children = [in_child(lambda number=number: work(number)) for number in range(count)]

@@ -89,8 +89,8 @@ def test_four_writers_go_over_without_a_restart_and_lose_nothing(kms, deployment
 @pytest.mark.parametrize(
     ("backend", "algorithms"),
     [
-        ("emulator", ["rsa-sha256", "ed25519", "ecdsa-p256-sha256", "rsa-pss-sha256", "hmac-sha256"]),
-        ("fake", ["ed25519", "ml-dsa-44", "ml-dsa-65", "ed25519", "ml-dsa-87"]),
+        ("emulator", ["rsa-sha256", "ed25519", "ecdsa-p256-sha256", "hmac-sha256"]),
+        ("fake", ["rsa-pss-sha256", "ml-dsa-44", "ed25519"]),
     ],
     ids=["emulator", "fake"],
 )
@@ -109,7 +109,7 @@ def test_each_algorithm_follows_another_under_load_killed_and_carried_on(request
             (deployment.folder / "stop").touch()
         assert json.loads(writers.communicate(timeout=60)[0]) == {"exits": [0, 0]}
     assert outcome["exit"] == 0
-    assert outcome["killed"] >= len(rest) * 3
+    assert outcome["killed"] >= len(rest) * 2
     deployment.sign_pending()
     registry = deployment.registry()
     assert [str(signer.algorithm.id) for signer in registry] == algorithms

@@ -112,6 +112,24 @@ def test_several_streams_go_over_together(deployment):
     assert deployment.audit().verdict is Verdict.VALID
 
 
+def test_replicas_on_postgresql_go_over_together(kms, tmp_path, postgres):
+    database = postgres.create_log_database()
+    deployment = Deployment(tmp_path, kms.url, kms.region, address=postgres.url(database))
+    deployment.create()
+    deployment.append()
+    desk = deployment.desk()
+    with deployment.open_log() as one, deployment.open_log() as other:
+        before = [log.append("x", {}).signer for log in (one, other, one)]
+        rotation = activate(desk, start(desk, WISH))
+        after = [log.append("x", {}).signer for log in (other, one, other)]
+        rotation = disable(desk, retire(desk, verify(desk, rotation)))
+        after += [log.append("x", {}).signer for log in (one, other)]
+    assert (set(before), set(after)) == ({OLD}, {NEW})
+    assert deployment.audit().verdict is Verdict.VALID
+    assert check_registry(deployment.registry(), desk.store).findings == ()
+    desk.store.close()
+
+
 def test_a_stream_that_is_not_named_stays_with_the_old_signer(deployment):
     deployment.append(stream="other")
     desk = deployment.desk()

@@ -116,6 +116,13 @@ def test_a_retirement_that_the_registry_does_not_know_is_found(rotated):
     assert finding.code is RegistryCode.STATUS_DIFFERS
 
 
+def test_a_signer_that_somebody_added_to_the_registry_and_no_entry_tells_of_is_found(rotated):
+    deployment, desk, _ = rotated
+    mine = replace(deployment.registry().find(OLD), signer_id="mine", valid_until=None, extra={})
+    (finding,) = check_registry(deployment.registry().with_signer(mine), desk.store).findings
+    assert (finding.code, finding.signer_id) == (RegistryCode.SIGNER_NOT_TOLD, "mine")
+
+
 class TestForgedHandovers:
     """An application may append what it likes; only what both keys signed makes a writer go over."""
 
