@@ -90,6 +90,9 @@ def reconcile(
 
     if digest_keys is not None and without_digests:
         raise InputError("--digest-keys checks digests, and --without-digests does not: give one of them")
+    for option, path in (("--ledger", ledger), ("--account", account), ("--metrics", metrics)):
+        if path is not None and (path.is_dir() or not path.parent.is_dir()):
+            raise InputError(f"{option} {path} cannot be written: it is a folder, or its folder does not exist")
     asked = accounting.Reconciling(
         trail=trail,
         since=None if since is None else parse_since(since),
@@ -128,9 +131,9 @@ def _show(asked: Reconciling, report: AccountReport, outputs: list[Output], metr
     from auditseal.cli.account_report import emit_account, exit_of_account, write_metrics
     from auditseal.core.report import Verdict
 
+    emit_account(outputs, report)
     if metrics is not None:
         write_metrics(metrics, report)
-    emit_account(outputs, report)
     if asked.account is not None and report.verdict is not Verdict.VALID:
         remark(f"auditseal: the account is {report.verdict}, so that nothing was written to {asked.account}")
     return exit_of_account(report)

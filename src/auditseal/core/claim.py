@@ -55,11 +55,17 @@ class Claim(NamedTuple):
         return "this entry" if self.first_seq is None else f"the checkpoint of size {self.seq + 1:,}"
 
 
-def claims_of(entry: StoredEntry, registry: Registry) -> Iterator[Claim]:
+def claims_of(entry: StoredEntry, registry: Registry, rotations: set[tuple[str, str]]) -> Iterator[Claim]:
     """The claims of an entry: its signatures, and the proofs within one that hands a stream over to another signer.
 
-    Such proofs count only if they verify, since any producer can write what looks like one. An entry whose time cannot
-    be read claims the beginning of time; verification says what is wrong with it.
+    Such proofs count only if they verify, and of each rotation only in the first entry that has them: any producer can
+    write what looks like one, or the same again with other request ids, which the proofs are not over. An entry whose
+    time cannot be read claims the beginning of time; verification says what is wrong with it.
+
+    Args:
+        entry: of a log.
+        registry: by which proofs are checked.
+        rotations: (stream, rotation) of those whose proofs were claimed; added to.
     """
     time, entry_id = time_and_id(entry)
     entry_at = seconds_of(time) or 0
@@ -72,6 +78,9 @@ def claims_of(entry: StoredEntry, registry: Registry) -> Iterator[Claim]:
             check_handover(handover, proofs, registry)
         except (InputError, VerificationError):
             return
+        if (entry.stream, handover.rotation) in rotations:
+            return
+        rotations.add((entry.stream, handover.rotation))
         for proof in proofs:
             yield Claim(proof.request_id, entry.stream, entry.seq, entry_id, proof.signer_id, entry_at, entry_at)
 

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from auditseal.core.cloudtrail import TrailPart
     from auditseal.service.accounting.ports import Cover, TrailFile
 
-_CACHE_KIB: Final = 32 * 1024
+_CACHE_KIB: Final = 8 * 1024
+"""Of pages, and again of what is being sorted, before it goes to disk."""
 _MOST_INTERNED: Final = 50_000
 _BATCH: Final = 5000
 

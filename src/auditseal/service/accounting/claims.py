@@ -62,12 +62,13 @@ def _noting(found: Iterable[Claim | Announced], note: Callable[[list[Announced]]
 
 def _rows(log: SignatureSource, registry: Registry) -> Iterator[Claim | Announced]:
     handed_over: tuple[str, int] | None = None
+    rotations: set[tuple[str, str]] = set()
     for stream, seq, entry_id, time, type_, signer, request_id, signed_at in log.signature_rows():
         if type_ == ROTATED:
             if (stream, seq) != handed_over:
                 handed_over = (stream, seq)
                 entry = log.entry(stream, seq)
-                yield from () if entry is None else claims_of(entry, registry)
+                yield from () if entry is None else claims_of(entry, registry, rotations)
             continue
         at = seconds_of(time or "") or 0
         if type_ == CHECKPOINT_TYPE:
@@ -78,12 +79,13 @@ def _rows(log: SignatureSource, registry: Registry) -> Iterator[Claim | Announce
 
 
 def _entries(log: Source, registry: Registry) -> Iterator[Claim | Announced]:
+    rotations: set[tuple[str, str]] = set()
     for entry in log.walk():
         if entry.malformed is not None:
             continue
         if _type_of(entry) == CHECKPOINT_TYPE:
             yield entry.stream, entry.seq, seconds_of(time_and_id(entry)[0]) or 0
-        yield from claims_of(entry, registry)
+        yield from claims_of(entry, registry, rotations)
 
 
 def _type_of(entry: StoredEntry) -> str:

@@ -240,6 +240,9 @@ def test_every_form_names_what_was_found(world):
         ["--follow", "--record", "NOT A STREAM"],
         ["--digest-keys", "no-such-file"],
         ["--digest-keys", "keys", "--without-digests"],
+        ["--ledger", "."],
+        ["--account", "nowhere/account.json"],
+        ["--metrics", "nowhere/reconcile.prom"],
         ["-o", "xml"],
     ],
 )
