@@ -90,7 +90,7 @@ def test_a_repeated_event_whose_signature_is_due_is_signed_by_the_retry(log, sig
     signer.failure = outage()
     assert log.append("test.event", id=ID).status == "pending"
     signer.failure = None
-    sealer._try_again_at = 0
+    sealer._line._try_again_at = 0
     again = log.append("test.event", id=ID)
     assert (again.status, again.repeated) == ("signed", True)
 
@@ -327,7 +327,7 @@ def test_once_the_backlog_is_signed_events_are_taken_again(make, signer, store, 
     with pytest.raises(BacklogFullError):
         log.append("test.event")
     signer.failure = None
-    sealer._try_again_at = 0
+    sealer._line._try_again_at = 0
     assert log.sign_pending().left == 0
     assert log.append("test.event").status == "signed"
 

@@ -97,9 +97,8 @@ def plan(desk: Desk, wish: Wish) -> Rotation:
     new_id = wish.new_id or next_id(old_id, registry)
     if registry.find(new_id) is not None:
         raise ConflictError(f"signers.json has a signer {new_id!r} already: give the new one a name of its own")
-    if wish.alias and any(
-        desk.signs(old_id, head.stream) for head in desk.store.streams() if head.stream not in streams
-    ):
+    others = [head.stream for head in desk.store.streams() if head.stream not in streams] if wish.streams else []
+    if wish.alias and any(desk.signs(old_id, stream) for stream in others):
         raise ConflictError(
             f"{old_id} signs further streams, so that {wish.alias} cannot move: rotate all, or no alias"
         )
