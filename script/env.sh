@@ -6,9 +6,9 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1 UV_NO_CONFIG=1 PIP_DISABLE_PIP_VERSION_CHECK=1
-# A company's proxy signs with an authority that the machine trusts and uv's own list does not have.
-export UV_SYSTEM_CERTS=1
-unset VIRTUAL_ENV PYTHONPATH PYTHONHOME
+# Every command of ours is a process of its own: compile once, not at each start.
+export UV_COMPILE_BYTECODE=1
+unset VIRTUAL_ENV PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 # uv trusts what this machine trusts, as pip does: behind a company's proxy its own list would end here.
 for bundle in /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem; do
     if [ -s "$bundle" ]; then export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-true}"; fi
