@@ -129,10 +129,7 @@ class TestErrors:
         ids=lambda error: f"{type(error).__name__}-{getattr(error, 'reason', '')}",
     )
     def test_each_error_of_the_log_comes_through_as_itself(self, app, make_client, monkeypatch, error):
-        def fail(*_, **__):
-            raise error
-
-        monkeypatch.setattr(app.serving.log, "append_event", fail)
+        monkeypatch.setattr(app.serving.log, "append_each", lambda events, *_: [error for _ in events])
         with pytest.raises(AuditSealError) as raised:
             make_client(retry_for_s=0).append("a")
         assert type(raised.value) is type(error)
@@ -144,11 +141,9 @@ class TestErrors:
     def test_what_is_in_the_log_unsigned_is_not_sent_again(self, app, client, transport, monkeypatch):
         receipt = client.append("a")
 
-        def fail(*_, **__):
-            cause = SignerError("x", reason="throttled", retryable=True)
-            raise SignaturePendingError("in the log", receipts=[receipt], cause=cause)
-
-        monkeypatch.setattr(app.serving.log, "append_event", fail)
+        cause = SignerError("x", reason="throttled", retryable=True)
+        pending = SignaturePendingError("in the log", receipts=[receipt], cause=cause)
+        monkeypatch.setattr(app.serving.log, "append_each", lambda *_: [pending])
         sent = len(transport.requests)
         with pytest.raises(SignaturePendingError) as raised:
             client.append("a")
@@ -159,7 +154,7 @@ class TestErrors:
         def fail(*_, **__):
             raise RuntimeError("x")
 
-        monkeypatch.setattr(app.serving.log, "append_event", fail)
+        monkeypatch.setattr(app.serving.log, "append_each", fail)
         with pytest.raises(ServiceError) as raised:
             client.append("a")
         assert (raised.value.status, raised.value.retryable) == (500, False)

@@ -96,10 +96,10 @@ def test_a_log_in_postgresql_is_checkpointed_exported_and_verified_alike(
     assert _report(capsys, "entry.bundle")[0] == 0
     assert run(["export", "--to", "copy.jsonl"]) == 0
     assert _report(capsys, "copy.jsonl", "--state", "proven.json")[0] == 0
-    assert run(["anchor", "publish", "file:anchor.jsonl"]) == 0
     _append()
     code, report = _report(capsys, "--state", "proven.json")
     assert (code, report["checked"]["remembered"]) == (0, 3)
+    assert run(["anchor", "publish", "file:anchor.jsonl"]) == 0
     assert _report(capsys, "--anchor", "file:anchor.jsonl")[0] == 0
     code, report = _report(capsys, "copy.jsonl", "--anchor", "file:anchor.jsonl")
     assert code == 1

@@ -26,7 +26,15 @@ from auditseal.core.note import NoteSignature, parse_signatures
 from auditseal.core.note_key import parse_vkey, verifier_for
 from auditseal.core.witness_policy import parse_policy
 from auditseal.core.witness_rules import AddCheckpoint, StaleError, format_add_checkpoint
-from auditseal.errors import ConfigError, InputError, PolicyNotMetError, RejectedError, SignerError, StoreError
+from auditseal.errors import (
+    ConfigError,
+    InputError,
+    NotFoundError,
+    PolicyNotMetError,
+    RejectedError,
+    SignerError,
+    StoreError,
+)
 from auditseal.service.cosign import Cosigner
 from auditseal.service.witness import Witness, witness_key
 from auditseal.wiring.witnessing import load_log_keys, serve_witness, witness_vkey
@@ -194,7 +202,7 @@ def test_a_witness_needs_a_cosigner_s_key_and_logs(tmp_path):
     with pytest.raises(InputError):
         witness_key(signer_of(WITNESS), "a name with spaces")
     store.close()
-    with pytest.raises(ConfigError):
+    with pytest.raises(NotFoundError):
         load_log_keys(tmp_path / "missing")
     (tmp_path / "empty").write_text("# nothing\n")
     with pytest.raises(ConfigError):
