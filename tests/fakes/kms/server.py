@@ -82,6 +82,9 @@ class FakeKms:
     def stop(self) -> None:
         async def close() -> None:
             self._server.close()
+            handshakes = asyncio.all_tasks() - {asyncio.current_task()}
+            if handshakes:  # a connection that is just being accepted has nobody yet who could close it
+                await asyncio.wait(handshakes, timeout=_ACCEPT_S)
             for connection in list(self.connections):
                 connection.abort()
             await asyncio.sleep(0)
