@@ -15,6 +15,7 @@ from fakes.kms.keystore import Key
 from fakes.kms.service import Service
 
 REGION = "eu-central-1"
+_ACCEPT_S = 0.1
 _CLOSING_ROUNDS = 10
 """How often the loop is run to let aborted transports close their sockets."""
 
