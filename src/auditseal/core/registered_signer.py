@@ -74,6 +74,7 @@ class RegisteredSigner:
         extra: the members that we do not know, as they were. Not shown by repr.
         fingerprint: SHA-256 of the SubjectPublicKeyInfo in hex; None for a MAC.
         rule: checks (signature, digest) as `offline_rule` says, whatever the validity; None for a MAC without secret.
+        signature_bytes: the only length that its signatures have; None where the encoding leaves it open (ECDSA).
         is_unlimited: whether `check_valid_at` allows everything, so that it need not be asked.
 
     Raises:
@@ -94,6 +95,7 @@ class RegisteredSigner:
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
     fingerprint: str | None = field(init=False)
     rule: Callable[[bytes, bytes], None] | None = field(init=False, repr=False, compare=False)
+    signature_bytes: int | None = field(init=False, repr=False, compare=False)
     is_unlimited: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -115,14 +117,8 @@ class RegisteredSigner:
         object.__setattr__(self, "extra", MappingProxyType(dict(self.extra)))
         object.__setattr__(self, "fingerprint", None if self.public_key is None else fingerprint(self.public_key))
         object.__setattr__(self, "rule", None if key is None else offline_rule(self.algorithm, key))
+        object.__setattr__(self, "signature_bytes", _signature_bytes(self))
         object.__setattr__(self, "is_unlimited", not limited)
-
-    @property
-    def signature_bytes(self) -> int | None:
-        """The only length that its signatures have; None where the encoding leaves it open (ECDSA)."""
-        if isinstance(self.public_key, RSAPublicKey):
-            return -(-self.public_key.key_size // 8)
-        return self.algorithm.signature_bytes
 
     def check_valid_at(self, stream: str, seq: int, time: str | None) -> None:
         """Returns if signatures of this signer count at this place.
@@ -142,6 +138,12 @@ class RegisteredSigner:
         )
         if reason:
             raise SignerNotAllowedError(f"signer {self.signer_id!r} {reason}")
+
+
+def _signature_bytes(signer: RegisteredSigner) -> int | None:
+    if isinstance(signer.public_key, RSAPublicKey):
+        return -(-signer.public_key.key_size // 8)
+    return signer.algorithm.signature_bytes
 
 
 _NOWHERE: Final = {
