@@ -75,7 +75,9 @@ def _through_log(address: str) -> tuple[Append, Callable[[], None]]:
 
     def append(events: list[Event]) -> list[tuple[int, bytes]]:
         receipts = log.append_many(events)
-        assert all(receipt.status == "signed" for receipt in receipts)
+        if any(receipt.status == "pending" for receipt in receipts):
+            # In the log, and its signature could not be stored: the same ids again wait for it.
+            raise StoreError("a signature is due", retryable=True)
         return [(receipt.seq, receipt.hash) for receipt in receipts]
 
     return append, log.close
