@@ -48,7 +48,7 @@ def review(
         f"{paths[0]}  for people, and {len(paths) - 1} files for programs beside it",
         f"may sign: {'not known' if able is None else ', '.join(direct) or 'nobody'}",
         *([f"may take on a role that may: {', '.join(dict.fromkeys(takers))}"] if takers else []),
-        f"{len(made.failed)} checks failed, {len(made.not_checked)} not checked, {len(made.findings)} findings",
+        f"checks: {len(made.failed)} failed, {len(made.not_checked)} not checked; findings: {len(made.findings)}",
         *(f"could not be read: {line}" for line in made.not_read),
     ]
     members = {
