@@ -6,7 +6,7 @@ import pytest
 
 from auditseal.core.chain import NO_HASH, Head, extend
 from auditseal.core.event import Micros, StreamName, parse_body
-from auditseal.core.plain_run import stored_entry
+from auditseal.core.stored_rows import entries_of
 from auditseal.errors import ConflictError, StoreError
 from auditseal.ports import EntryFilter, Part, PartedSource, RowSource, Store
 from contract.store_subjects import Subject, opened
@@ -206,15 +206,21 @@ def test_parts_give_what_walk_gives(store: Store):
             assert all(len(list(store.read_part(part))) <= size for part in parts)
 
 
-def test_parts_without_signatures_are_given_as_rows(store: RowSource):
+def test_rows_make_the_entries_of_their_part(store: RowSource):
     entries = append(store, [draft(number) for number in range(1100)])
     parts = list(store.parts(None, 600))
-    given = [[row for rows in store.unsigned_rows(part) for row in rows] for part in parts]
-    assert [len(rows) for rows in given] == [600, 500]
-    assert [stored_entry(row) for rows in given for row in rows] == list(store.walk())
-    store.add_signatures([signature_for(entries[700])])
-    assert [store.unsigned_rows(part) is None for part in parts] == [False, True]
-    assert list(store.unsigned_rows(Part("nobody", 0, 9)) or ()) in ([], [[]])
+    for signed in ([], entries[700:], entries[:300]):
+        store.add_signatures([signature_for(entry) for entry in signed])
+        given = [[row for rows in store.rows(part) for row in rows] for part in parts]
+        assert [len(rows) for rows in given] == [600, 500]
+        assert [entry for rows in given for entry in entries_of(rows)] == list(store.walk())
+    store.add_signatures([signature_for(entry, signer="another") for entry in entries])
+    for part in parts:
+        lists = list(store.rows(part))
+        assert [entry for rows in lists for entry in entries_of(rows)] == list(store.read_part(part))
+        places_of = [{row[1] for row in rows} for rows in lists]
+        assert sum(map(len, places_of)) == len(set().union(*places_of))
+    assert list(store.rows(Part("nobody", 0, 9))) in ([], [[]])
 
 
 def test_pending_entries_are_the_unsigned_ones_oldest_first(store: Store):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hmac
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from cryptography.exceptions import InvalidSignature
@@ -192,7 +193,8 @@ def message_rule(algorithm: Algorithm, key: PublicKey | bytes) -> Callable[[byte
     return rule
 
 
-_PREHASHED: Final = utils.Prehashed(hashes.SHA256())
+_SHA256: Final = hashes.SHA256()
+_PREHASHED: Final = utils.Prehashed(_SHA256)
 _PKCS1: Final = padding.PKCS1v15()
 _PSS: Final = padding.PSS(padding.MGF1(hashes.SHA256()), DIGEST_BYTES)
 _ECDSA: Final = ec.ECDSA(_PREHASHED)
@@ -208,7 +210,7 @@ def _library_check(id_: AlgorithmId, key: PublicKey | bytes) -> Callable[[bytes,
     """The check as `cryptography` does it, raising InvalidSignature; None if the key is of another type."""
     match key:
         case rsa.RSAPublicKey() if id_ is AlgorithmId.RSA_SHA256:
-            return lambda signature, digest: key.verify(signature, digest, _PKCS1, _PREHASHED)
+            return partial(_check_pkcs1, key.recover_data_from_signature)
         case rsa.RSAPublicKey() if id_ is AlgorithmId.RSA_PSS_SHA256:
             return lambda signature, digest: key.verify(signature, digest, _PSS, _PREHASHED)
         case ec.EllipticCurvePublicKey() if id_ is AlgorithmId.ECDSA_P256_SHA256 and key.curve.name == "secp256r1":
@@ -219,6 +221,12 @@ def _library_check(id_: AlgorithmId, key: PublicKey | bytes) -> Callable[[bytes,
             return None
         case _:
             return key.verify if isinstance(key, _PURE.get(id_, ())) else None
+
+
+def _check_pkcs1(recover: Callable[..., bytes], signature: bytes, digest: bytes) -> None:
+    """As `key.verify` does, by the same code of OpenSSL but with less ado, which costs a third of its time."""
+    if recover(signature, _PKCS1, _SHA256) != digest:
+        raise InvalidSignature
 
 
 def _check_mac(secret: bytes, signature: bytes, digest: bytes) -> None:

@@ -21,6 +21,7 @@ from auditseal.core.bundle import bundled_signer
 from auditseal.core.chain import entry_hash
 from auditseal.core.checkpoint import Checkpoint, log_origin_of, parse_checkpoint
 from auditseal.core.entry import StoredEntry
+from auditseal.core.entry_check import check_body
 from auditseal.core.event import Body, parse_body
 from auditseal.core.heads import HEADS_STREAM, HEADS_TYPE, HeadsRoot, check_cover
 from auditseal.core.log_keys import LogKeys
@@ -28,7 +29,6 @@ from auditseal.core.merkle import leaf_hash
 from auditseal.core.merkle_proof import verify_inclusion
 from auditseal.core.note import Note, NoteSignature, parse_note
 from auditseal.core.registry import Registry
-from auditseal.core.verify import check_body
 from auditseal.errors import ChainBrokenError, InputError, NotCheckedError, ProofInvalidError, SignerNotAllowedError
 
 if TYPE_CHECKING:

@@ -15,11 +15,6 @@ if TYPE_CHECKING:
     from auditseal.core.event import EntryHash, StreamName
 
 
-EntryRow = tuple[str, int, str, str, str, str | None, bytes, bytes, bytes]
-"""An entry without signatures as a database holds it, right or wrong: stream, seq, id, time, type, actor, body,
-prev_hash and hash."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """A chained event: what is stored, and never changed."""

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from auditseal.core.chain import entry_hash
+from auditseal.core.entry_check import Trust, check_body, check_signature
 from auditseal.core.report import Code
-from auditseal.core.verify import Trust, check_body, check_signature
 from auditseal.errors import SignatureInvalidError
 
 if TYPE_CHECKING:

@@ -12,18 +12,20 @@ import hashlib
 from typing import TYPE_CHECKING
 
 import orjson
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from auditseal.core.canonical import DEEPEST, PLAIN_OPTIONS, has_plain_order, is_plain
-from auditseal.core.entry import Columns, StoredEntry
 from auditseal.core.event import BODY_VERSION, is_time
+from auditseal.errors import VerificationError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from auditseal.core.entry import EntryRow
+    from auditseal.core.registered_signer import RegisteredSigner
+    from auditseal.core.stored_rows import StoredRow
 
 
-def is_plain_run(stream: str, rows: Sequence[EntryRow]) -> bool:
+def is_plain_run(stream: str, rows: Sequence[StoredRow]) -> bool:
     """Whether steps 1 to 4 of verification are sure to pass for these entries, the link of the first left open.
 
     Args:
@@ -36,12 +38,12 @@ def is_plain_run(stream: str, rows: Sequence[EntryRow]) -> bool:
         return False
 
 
-def _is_plain_run(stream: str, rows: Sequence[EntryRow]) -> bool:
+def _is_plain_run(stream: str, rows: Sequence[StoredRow]) -> bool:
     loads, dumps, sha256 = orjson.loads, orjson.dumps, hashlib.sha256
     first, last_time, last_hash = rows[0][1], "", rows[0][7]
     if first < 0:
         return False
-    for expected_seq, (in_stream, seq, id_, time, type_, actor, body, prev_hash, hash_) in enumerate(rows, first):
+    for expected_seq, (in_stream, seq, id_, time, type_, actor, body, prev_hash, hash_, *_) in enumerate(rows, first):
         members = loads(body)
         if in_stream != stream or seq != expected_seq or prev_hash != last_hash:
             return False
@@ -82,13 +84,31 @@ def _is_plain_run(stream: str, rows: Sequence[EntryRow]) -> bool:
     return True
 
 
-def stored_entry(row: EntryRow) -> StoredEntry:
-    """The entry of a row."""
-    return StoredEntry(
-        stream=row[0],
-        seq=row[1],
-        columns=Columns(id=row[2], time=row[3], type=row[4], actor=row[5]),
-        body=row[6],
-        prev_hash=row[7],
-        hash=row[8],
-    )
+def is_signed_run(rows: Sequence[StoredRow], signer: RegisteredSigner) -> bool:
+    """Whether step 5 is sure to pass for these entries, of which each has one signature, by this signer.
+
+    Args:
+        rows: for which `is_plain_run` holds: seq and time run forwards, so that between two places at which a signer is
+            valid it is valid everywhere.
+        signer: by whom the first says that it is signed.
+    """
+    rule, algorithm, length = signer.rule, signer.algorithm.id, signer.signature_bytes
+    if rule is None:
+        return False
+    try:
+        for stream, seq, _, time, *_ in (rows[0], rows[-1]):
+            signer.check_valid_at(stream, seq, time)
+        for *_, hash_, signer_id, stored_algorithm, signature, signed_hash, _, _, _ in rows:
+            if (
+                signer_id != signer.signer_id
+                or stored_algorithm != algorithm
+                or signed_hash != hash_
+                or len(signature) != (length or len(signature))
+            ):
+                return False
+            if length is None:
+                decode_dss_signature(signature)
+            rule(signature, hash_)
+    except (VerificationError, TypeError, ValueError):
+        return False
+    return True

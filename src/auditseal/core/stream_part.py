@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING
 
 from auditseal.core.report import Code, Finding, SignedRange, StreamSummary
 from auditseal.core.run import ChainFold
+from auditseal.core.stored_rows import HASH
 from auditseal.core.tree_part import TreePart
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from auditseal.core.handover_check import GoodHandover
     from auditseal.core.registered_signer import RegisteredSigner
+    from auditseal.core.stored_rows import StoredRow
 
 
 class StreamPart:
@@ -41,19 +45,44 @@ class StreamPart:
         self._unsigned_ids: dict[int, str | None] = {}
         self.handovers: list[GoodHandover] = []
 
-    def count(self, seq: int, time: str, signer: RegisteredSigner | None) -> None:
-        """Takes note of one entry and of who signed it."""
-        if not self._first_time:
-            self._first_time = time
-        if time:
-            self._last_time = time
+    def count(self, first: int, last: int, times: tuple[str, str], signer: RegisteredSigner | None) -> None:
+        """Takes note of entries that follow each other and of who signed them.
+
+        Args:
+            first: the seq of the first.
+            last: the seq of the last.
+            times: which the first and the last claim; "" where unreadable.
+            signer: of each of them; None if none has a signature that verifies.
+        """
+        self._first_time = self._first_time or times[0]
+        self._last_time = times[1] or self._last_time
         if signer is None:
             return
-        self._signed += 1
-        if signer is not self._signer or seq != self._last + 1:
+        self._signed += last - first + 1
+        if signer is not self._signer or first != self._last + 1:
             self.close_range()
-            self._signer, self._first = signer, seq
-        self._last = seq
+            self._signer, self._first = signer, first
+        self._last = last
+
+    def extend(self, rows: Sequence[StoredRow], signer: RegisteredSigner | None) -> list[Finding]:
+        """Takes entries that are sound by themselves and follow each other.
+
+        Args:
+            rows: one for each; no size at which the tree will be asked for lies between them.
+            signer: who signed them all; None if nobody did.
+
+        Returns:
+            what is wrong with how the first follows the entry before it.
+        """
+        (_, first, id_, first_time, _, _, _, prev_hash, hash_, *_) = rows[0]
+        (_, last, _, last_time, _, _, _, last_prev_hash, last_hash, *_) = rows[-1]
+        found = self.fold.add(first, prev_hash, hash_, first_time, id_)
+        self.fold.extend(last, last_prev_hash, last_hash, last_time)
+        self.count(first, last, (first_time, last_time), signer)
+        if signer is None:
+            self.leave_range_unsigned(first, last, id_)
+        self.tree.extend(first, [row[HASH] for row in rows], first_time, last_time)
+        return found
 
     def leave_range_unsigned(self, first: int, last: int, first_id: str | None) -> None:
         """Takes note of entries without a signature."""

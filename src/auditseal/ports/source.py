@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from auditseal.core.entry import EntryRow, StoredEntry
+from auditseal.core.entry import StoredEntry
 from auditseal.core.stored_checkpoint import StoredCheckpoint
+from auditseal.core.stored_rows import StoredRow
 
 
 class Source(Protocol):
@@ -70,10 +71,10 @@ class PartedSource(Source, Protocol):
 
 @runtime_checkable
 class RowSource(PartedSource, Protocol):
-    """A source that gives entries without signatures as rows, several times as fast as one by one."""
+    """A source that gives entries as rows, several times as fast as one by one."""
 
-    def unsigned_rows(self, part: Part) -> Iterator[list[EntryRow]] | None:
-        """The entries of a part as `read_part` gives them, in lists of bounded size; None if one has a signature.
+    def rows(self, part: Part) -> Iterator[list[StoredRow]]:
+        """The rows of which `entries_of` makes what `read_part` gives, in lists of bounded size that cut no place.
 
         Raises:
             StoreError: as `walk`.

@@ -16,20 +16,22 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
 from auditseal.core.algorithm import AlgorithmId
+from auditseal.core.entry_check import Trust
 from auditseal.core.evidence import Outside
 from auditseal.core.heads import HEADS_STREAM
 from auditseal.core.registry import Registry
-from auditseal.core.verify import Segment, Trust
+from auditseal.core.verify import Segment
 from auditseal.ports import PartedSource, RowSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from auditseal.core.entry import StoredEntry
+    from auditseal.core.entry_check import Rule
     from auditseal.core.remembered import Remembered
     from auditseal.core.report import Report
     from auditseal.core.stored_checkpoint import StoredCheckpoint
-    from auditseal.core.verify import Rule, Sizes
+    from auditseal.core.verify import Sizes
     from auditseal.ports import CheckpointSource, MacVerifier, Part, Progress, RangeSource, Source
 
 _SEGMENT: Final = 512
@@ -170,12 +172,11 @@ def _verify(entries: Iterable[StoredEntry], trust: Trust, sizes: Sizes) -> tuple
 
 
 def _verify_part(source: PartedSource, part: Part, trust: Trust, sizes: Sizes) -> tuple[Segment, int]:
-    lists = source.unsigned_rows(part) if isinstance(source, RowSource) else None
-    if lists is None:
+    if not isinstance(source, RowSource):
         return _verify(source.read_part(part), trust, sizes)
     segment = Segment(trust, sizes)
     count = 0
-    for rows in lists:
+    for rows in source.rows(part):
         segment.add_rows(part.stream, rows)
         count += len(rows)
     return segment, count

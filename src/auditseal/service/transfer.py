@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final, cast
 from auditseal.core.chain import NO_HASH, Head, entry_hash
 from auditseal.core.checkpoint import log_origin_of, parse_checkpoint
 from auditseal.core.entry import Entry
+from auditseal.core.entry_check import check_body
 from auditseal.core.event import EntryHash, check_stream
-from auditseal.core.verify import check_body
 from auditseal.errors import ChainBrokenError, InputError
 from auditseal.ports import NewSignature
 

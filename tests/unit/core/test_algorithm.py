@@ -80,6 +80,82 @@ def test_the_two_rsa_schemes_do_not_take_each_others_signatures():
             rules[id_](signature, DIGEST)
 
 
+_SHA256 = bytes.fromhex("0609608648016503040201")
+"""The object identifier, in DER."""
+
+
+def _der(tag: int, *parts: bytes) -> bytes:
+    content = b"".join(parts)
+    return bytes([tag, len(content)]) + content
+
+
+def _digest_info(*, oid: bytes = _SHA256, null: bytes = b"\5\0", digest: bytes = DIGEST) -> bytes:
+    return _der(0x30, _der(0x30, oid, null), _der(4, digest))
+
+
+ENCODED = {
+    "no parameters": (1, _digest_info(null=b"")),
+    "parameters in a longer form": (1, _digest_info(null=b"\5\x81\0")),
+    "parameters of another type": (1, _digest_info(null=b"\4\0")),
+    "something within the parameters": (1, _digest_info(null=b"\5\0\5\0")),
+    "SHA-512/256, of the same length": (1, _digest_info(oid=bytes.fromhex("0609608648016503040206"))),
+    "a longer digest": (1, _digest_info(digest=DIGEST + b"\0")),
+    "a shorter digest": (1, _digest_info(digest=DIGEST[:-1])),
+    "the digest alone": (1, DIGEST),
+    "something after it": (1, _digest_info() + bytes(180)),
+    "the digest once more": (1, _digest_info() + DIGEST),
+    "something before it": (1, b"\0" + _digest_info()),
+    "of the type for encryption": (2, _digest_info()),
+    "of the type without padding": (0, _digest_info()),
+}
+"""Block type and content of what somebody could let the key sign besides RFC 8017's one encoding (§9.2)."""
+
+
+@pytest.mark.parametrize("name", ENCODED)
+def test_no_other_encoding_of_the_same_digest_passes_for_rsa(name):
+    block_type, content = ENCODED[name]
+    with pytest.raises(SignatureInvalidError):
+        _rule(AlgorithmId.RSA_SHA256)(_raw_rsa(block_type, content), DIGEST)
+
+
+@given(at=st.integers(0, 255), value=st.integers(0, 255))
+def test_no_other_byte_in_the_encoding_passes_for_rsa(at, value):
+    form = bytearray(_encoded(1, _digest_info()))
+    if at == 0:
+        value %= 128  # else it is no residue of the modulus
+    changed, form[at] = form[at] != value, value
+    rule, signature = _rule(AlgorithmId.RSA_SHA256), _power(bytes(form))
+    if not changed:
+        rule(signature, DIGEST)
+        return
+    with pytest.raises(SignatureInvalidError):
+        rule(signature, DIGEST)
+
+
+def test_a_signature_that_is_not_below_the_modulus_is_refused():
+    signature = int.from_bytes(_raw_rsa(1, _digest_info()))
+    modulus = public_key(AlgorithmId.RSA_SHA256).public_numbers().n
+    larger = signature + modulus
+    for length in (256, 257):
+        if larger < 1 << 8 * length:
+            with pytest.raises(SignatureInvalidError):
+                _rule(AlgorithmId.RSA_SHA256)(larger.to_bytes(length), DIGEST)
+
+
+def _raw_rsa(block_type: int, content: bytes) -> bytes:
+    return _power(_encoded(block_type, content))
+
+
+def _encoded(block_type: int, content: bytes) -> bytes:
+    return bytes([0, block_type]) + b"\xff" * (253 - len(content)) + b"\0" + content
+
+
+def _power(form: bytes) -> bytes:
+    """What the private key makes of any bytes, as RSA itself does, without a library's checks."""
+    numbers = private_key(AlgorithmId.RSA_SHA256).private_numbers()
+    return pow(int.from_bytes(form), numbers.d, numbers.public_numbers.n).to_bytes(256)
+
+
 @pytest.mark.parametrize("salt", [0, 20, 64])
 def test_a_pss_salt_of_another_length_than_32_is_refused(salt):
     key = private_key(AlgorithmId.RSA_PSS_SHA256)

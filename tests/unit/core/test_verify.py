@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from auditseal.core.algorithm import AlgorithmId
 from auditseal.core.chain import entry_hash
 from auditseal.core.entry import StoredEntry, StoredSignature
+from auditseal.core.entry_check import Trust
 from auditseal.core.registered_signer import Status
 from auditseal.core.registry import Registry
 from auditseal.core.report import Code, Verdict
 from auditseal.core.validity import Bound
-from auditseal.core.verify import Segment, Trust
+from auditseal.core.verify import Segment
 from auditseal.errors import NotCheckedError, RejectedError, SignatureInvalidError, SignerError
 from support.chains import make_entries, make_log, stored
 from support.keys import SECRET, WITH_PUBLIC_KEY, sign, signer

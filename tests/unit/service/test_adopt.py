@@ -11,8 +11,8 @@ from auditseal.core.agent_manager.row import parse_row
 from auditseal.core.agent_manager.verify import verify_rows
 from auditseal.core.algorithm import ALGORITHMS, AlgorithmId
 from auditseal.core.chain import Head
+from auditseal.core.entry_check import Trust
 from auditseal.core.report import Report
-from auditseal.core.verify import Trust
 from auditseal.errors import ConflictError, NotCheckedError, SignerError
 from auditseal.ports import Signed
 from auditseal.service.adopt import adopt

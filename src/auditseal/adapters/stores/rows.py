@@ -5,79 +5,18 @@ Source: `docs/spec/sqlite.md`, `docs/spec/postgresql.md`.
 
 from __future__ import annotations
 
-from itertools import groupby
-from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from auditseal.core.chain import extend
-from auditseal.core.entry import Columns, StoredEntry, StoredSignature
 from auditseal.ports import Appended
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from auditseal.core.chain import Head
-    from auditseal.core.entry import Entry
+    from auditseal.core.entry import Entry, StoredEntry
     from auditseal.core.event import Draft, Micros, StreamName
     from auditseal.ports import EntryFilter, NewSignature
-
-ENTRY_COLUMNS: Final = ("stream", "seq", "id", "time", "type", "actor", "body", "prev_hash", "hash")
-SIGNATURE_COLUMNS: Final = ("signer", "algorithm", "signature", "entry_hash", "request_id", "signed_at")
-"""A row that is read has these, then its own identity, which two rows at one place do not share."""
-_PLACE: Final = itemgetter(0, 1)
-_HASH, _SIGNER, _ENTRY_HASH, _IDENTITY = 8, 9, 12, 15
-
-
-def entries_of(rows: Iterable[Any]) -> Iterator[StoredEntry]:
-    """The entries of rows joined with their signatures, the rows of one place together, those of one entry too.
-
-    Several entries at one place (somebody tampered) each get the signatures made for their hash; what was made for
-    none of them goes to all, and fails there.
-    """
-    for _, group in groupby(rows, key=_PLACE):
-        here = list(group)
-        first = here[0]
-        if len(here) == 1:
-            yield _entry(first, () if first[_SIGNER] is None else (_signature(first),))
-        elif all(row[_IDENTITY] == first[_IDENTITY] for row in here):
-            yield _entry(first, tuple(map(_signature, here)))
-        else:
-            yield from _entries_at_one_place(here)
-
-
-def _entries_at_one_place(rows: list[Any]) -> Iterator[StoredEntry]:
-    hashes = {row[_HASH] for row in rows}
-    for _, group in groupby(rows, key=itemgetter(_IDENTITY)):
-        own = list(group)
-        signatures = tuple(
-            _signature(row)
-            for row in own
-            if row[_SIGNER] is not None and (row[_ENTRY_HASH] == row[_HASH] or row[_ENTRY_HASH] not in hashes)
-        )
-        yield _entry(own[0], signatures)
-
-
-def _entry(row: Any, signatures: tuple[StoredSignature, ...]) -> StoredEntry:
-    return StoredEntry(
-        stream=row[0],
-        seq=row[1],
-        columns=Columns(id=row[2], time=row[3], type=row[4], actor=row[5]),
-        body=row[6],
-        prev_hash=row[7],
-        hash=row[_HASH],
-        signatures=signatures,
-    )
-
-
-def _signature(row: Any) -> StoredSignature:
-    return StoredSignature(
-        signer=row[_SIGNER],
-        algorithm=row[10],
-        signature=row[11],
-        entry_hash=row[_ENTRY_HASH],
-        request_id=row[13],
-        signed_at=row[14],
-    )
 
 
 def entry_row(entry: Entry) -> tuple[Any, ...]:

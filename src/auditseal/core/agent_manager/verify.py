@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Final
 from auditseal.core.agent_manager.links import Order, order_rows
 from auditseal.core.agent_manager.row import Encoding, Row, decode_signature, unknown_columns
 from auditseal.core.entry import StoredEntry, StoredSignature
+from auditseal.core.entry_check import Trust, check_signature
 from auditseal.core.report import Code, Finding, Findings, Report, SignedRange, StreamSummary
-from auditseal.core.verify import Trust, check_signature
 from auditseal.errors import InputError
 
 if TYPE_CHECKING:
+    from auditseal.core.entry_check import Checked
     from auditseal.core.registry import RegisteredSigner
-    from auditseal.core.verify import Checked
 
 STREAM: Final = "agent-manager"
 """What the report calls the one chain of such a table."""

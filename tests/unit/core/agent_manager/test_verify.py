@@ -9,9 +9,9 @@ import pytest
 from auditseal.core.agent_manager.payload import parse_rows_text
 from auditseal.core.agent_manager.row import parse_row
 from auditseal.core.agent_manager.verify import parse_table, verify_rows
+from auditseal.core.entry_check import Trust
 from auditseal.core.registry import Registry
 from auditseal.core.report import Code, Severity, Verdict
-from auditseal.core.verify import Trust
 from auditseal.errors import InputError
 from support.agent_manager import KEY, REGISTRY, head_of, make_row, make_rows
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from auditseal.adapters.stores.rows import ENTRY_COLUMNS, SIGNATURE_COLUMNS
+from auditseal.core.stored_rows import ENTRY_COLUMNS, SIGNATURE_COLUMNS
 
 _ENTRY: Final = ", ".join(f"e.{name}" for name in ENTRY_COLUMNS)
 _SIGNATURE: Final = ", ".join(f"s.{name}" for name in SIGNATURE_COLUMNS)
@@ -50,11 +50,14 @@ ADD_SIGNATURES: Final = (
     "SELECT * FROM unnest(%s::text[], %s::int8[], %s::bytea[], %s::text[], %s::text[], %s::bytea[], %s::text[], "
     "%s::text[]) ON CONFLICT DO NOTHING"
 )
-_IN_PART: Final = "WHERE stream = %s AND seq BETWEEN %s AND %s"
-SIGNED_IN_PART: Final = f"SELECT FROM auditseal.signatures {_IN_PART} LIMIT 1"
-ROWS_OF_PART: Final = (
-    f"SELECT {', '.join(ENTRY_COLUMNS)} FROM auditseal.entries {_IN_PART} ORDER BY seq, tableoid, ctid"
+_IN_PART: Final = " WHERE e.stream = %s AND e.seq BETWEEN %s AND %s"
+SIGNED_IN_PART: Final = f"SELECT FROM auditseal.signatures e{_IN_PART} LIMIT 1"
+PART: Final = JOINED + _IN_PART + IN_ORDER
+UNSIGNED_PART: Final = (
+    f"SELECT {_ENTRY}, {'NULL, ' * len(SIGNATURE_COLUMNS)}{_IDENTITY} FROM auditseal.entries e{_IN_PART} "
+    f"ORDER BY e.seq, {_IDENTITY}"
 )
+"""What `PART` gives where none is signed, without looking for signatures one by one."""
 
 # Backwards from the head, so that it reads no more than the entries since.
 LAST_OF_TYPE: Final = "SELECT seq FROM auditseal.entries WHERE stream = %s AND type = %s ORDER BY seq DESC LIMIT 1"

@@ -21,6 +21,7 @@ from auditseal.core.chain import Head, extend
 from auditseal.core.entry import Entry
 from auditseal.core.event import EntryHash, StreamName
 from auditseal.core.promise import CHECKPOINT_TYPE
+from auditseal.core.stored_rows import entries_of
 from auditseal.ports import Appended, Part, SignatureRow
 
 if TYPE_CHECKING:
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from auditseal.core.entry import EntryRow, StoredEntry
+    from auditseal.core.entry import StoredEntry
     from auditseal.core.event import Draft
+    from auditseal.core.stored_rows import StoredRow
     from auditseal.ports import Clock, EntryFilter, NewSignature
 
 _LOWEST_SEQ: Final = -(2**63)
@@ -143,7 +145,7 @@ class PostgresStore(Sessions, EvidenceTables):
     def entry(self, stream: str, seq: int) -> StoredEntry | None:
         """One entry (`Store.entry`)."""
         found = self._fetch(f"{sql.JOINED} WHERE e.stream = %s AND e.seq = %s {sql.IN_ORDER}", [stream, seq])
-        return next(rows.entries_of(found), None)
+        return next(entries_of(found), None)
 
     def streams(self) -> list[Head]:
         """The head of every stream (`Store.streams`)."""
@@ -152,7 +154,7 @@ class PostgresStore(Sessions, EvidenceTables):
     def walk(self, streams: Sequence[str] | None = None) -> Iterator[StoredEntry]:
         """All entries in order (`Source.walk`), of one moment: later appends are not seen."""
         where, values = _in_streams(streams)
-        return rows.entries_of(self._stream(sql.JOINED + where + sql.IN_ORDER, values))
+        return entries_of(self._stream(sql.JOINED + where + sql.IN_ORDER, values))
 
     def stream_names(self) -> list[str]:
         """The names of all streams (`RangeSource.stream_names`)."""
@@ -162,7 +164,7 @@ class PostgresStore(Sessions, EvidenceTables):
         """The entries of some streams from a seq on (`RangeSource.walk_from`)."""
         query = f"{sql.JOINED} WHERE e.stream = %s AND e.seq >= %s {sql.IN_ORDER}"
         for place in sorted(first_seqs.items()):
-            yield from rows.entries_of(self._stream(query, place))
+            yield from entries_of(self._stream(query, place))
 
     def parts(self, streams: Sequence[str] | None, size: int) -> Iterator[Part]:
         """The entries in parts by ranges of seq (`PartedSource.parts`); what is appended meanwhile is not seen."""
@@ -178,12 +180,12 @@ class PostgresStore(Sessions, EvidenceTables):
 
     def read_part(self, part: Part) -> Iterator[StoredEntry]:
         """The entries of a part (`PartedSource.read_part`)."""
-        where = "WHERE e.stream = %s AND e.seq BETWEEN %s AND %s"
-        yield from rows.entries_of(self._fetch(sql.JOINED + where + sql.IN_ORDER, part))
+        yield from entries_of(self._fetch(sql.PART, part))
 
-    def unsigned_rows(self, part: Part) -> Iterator[list[EntryRow]] | None:
-        """The entries of a part as rows (`RowSource.unsigned_rows`)."""
-        return None if self._fetch(sql.SIGNED_IN_PART, part) else iter([self._fetch(sql.ROWS_OF_PART, part)])
+    def rows(self, part: Part) -> Iterator[list[StoredRow]]:
+        """The rows of a part (`RowSource.rows`), in one list."""
+        signed = self._fetch(sql.SIGNED_IN_PART, part)
+        yield self._fetch(sql.PART if signed else sql.UNSIGNED_PART, part)
 
     def signature_rows(self, streams: Sequence[str] | None = None) -> Iterator[SignatureRow]:
         """What is known of each signature, in order (`SignatureSource.signature_rows`)."""
@@ -202,7 +204,7 @@ class PostgresStore(Sessions, EvidenceTables):
             if value is not None:
                 query += test
                 values.append(value)
-        return list(rows.entries_of(self._fetch(query + sql.BY_AGE, [*values, limit])))
+        return list(entries_of(self._fetch(query + sql.BY_AGE, [*values, limit])))
 
     def count_pending(self) -> int:
         """How many entries have no signature (`Store.count_pending`)."""
@@ -220,7 +222,7 @@ class PostgresStore(Sessions, EvidenceTables):
             tests.append("(e.stream, e.seq) > (%s, %s)")
             values += after
         where = f"WHERE {' AND '.join(tests)}" if tests else ""
-        return list(rows.entries_of(self._fetch(sql.PAGE.format(where), [*values, limit])))
+        return list(entries_of(self._fetch(sql.PAGE.format(where), [*values, limit])))
 
     @contextmanager
     def exclusively(self, what: str) -> Iterator[bool]:
@@ -247,7 +249,7 @@ def _head(row: Any) -> Head:
 def _entries_by_id(connection: psycopg.Connection[Any], asked: dict[str, list[str]]) -> Iterator[StoredEntry]:
     for stream, ids in asked.items():
         query = f"{sql.JOINED} WHERE e.stream = %s AND e.id = ANY (%s) {sql.IN_ORDER}"
-        yield from rows.entries_of(_rows(connection, query, [stream, ids]))
+        yield from entries_of(_rows(connection, query, [stream, ids]))
 
 
 def _is_stored(connection: psycopg.Connection[Any], entry: Entry) -> bool:

@@ -11,19 +11,11 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from auditseal.adapters.stores.rows import (
-    ENTRY_COLUMNS,
-    by_id,
-    chain,
-    conditions,
-    entry_row,
-    ids_by_stream,
-    signature_row,
-)
+from auditseal.adapters.stores.rows import by_id, chain, conditions, entry_row, ids_by_stream, signature_row
 from auditseal.adapters.stores.sqlite import schema
 from auditseal.adapters.stores.sqlite.connection import SCHEME, errors_of, open_for_reading, open_for_writing, path_of
 from auditseal.adapters.stores.sqlite.evidence import EvidenceTables
-from auditseal.adapters.stores.sqlite.reading import IN_ORDER, JOINED, entries_of
+from auditseal.adapters.stores.sqlite.reading import IN_ORDER, JOINED, entries_of, entries_of_part, rows_of_part
 from auditseal.core.chain import Head, extend
 from auditseal.core.event import EntryHash, StreamName
 from auditseal.core.promise import CHECKPOINT_TYPE
@@ -35,8 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from auditseal.core.entry import Entry, EntryRow, StoredEntry
+    from auditseal.core.entry import Entry, StoredEntry
     from auditseal.core.event import Draft
+    from auditseal.core.stored_rows import StoredRow
     from auditseal.ports import Appended, Clock, EntryFilter, NewSignature
 
 _INSERT_ENTRY: Final = "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -55,11 +48,6 @@ _UNSIGNED: Final = (
 )
 _BY_AGE: Final = "ORDER BY e.time, e.stream, e.seq"
 _END_OF_PART: Final = "SELECT seq FROM entries WHERE stream = ? AND seq BETWEEN ? AND ? ORDER BY seq LIMIT 1 OFFSET ?"
-_SIGNED_IN_PART: Final = "SELECT 1 FROM signatures WHERE stream = ? AND seq BETWEEN ? AND ? LIMIT 1"
-_ROWS_OF_PART: Final = (
-    f"SELECT {', '.join(ENTRY_COLUMNS)} FROM entries WHERE stream = ? AND seq BETWEEN ? AND ? ORDER BY seq, rowid"
-)
-_ROWS: Final = 512
 _LOWEST_SEQ: Final = -(2**63)
 """What somebody put below 0 is read as well."""
 # SQLite's default limit on parameters in one statement is 32,766; ids are looked up in slices.
@@ -195,21 +183,12 @@ class SqliteStore(EvidenceTables):
     def read_part(self, part: Part) -> Iterator[StoredEntry]:
         """The entries of a part (`PartedSource.read_part`)."""
         with self._reader() as connection:
-            where = "WHERE e.stream = ? AND e.seq BETWEEN ? AND ?"
-            yield from entries_of(connection.execute(JOINED + where + IN_ORDER, part))
+            yield from entries_of_part(connection, part)
 
-    def unsigned_rows(self, part: Part) -> Iterator[list[EntryRow]] | None:
-        """The entries of a part as rows (`RowSource.unsigned_rows`)."""
+    def rows(self, part: Part) -> Iterator[list[StoredRow]]:
+        """The rows of a part (`RowSource.rows`)."""
         with self._reader() as connection:
-            if connection.execute(_SIGNED_IN_PART, part).fetchone() is not None:
-                return None
-        return self._rows_of(part)
-
-    def _rows_of(self, part: Part) -> Iterator[list[EntryRow]]:
-        with self._reader() as connection:
-            cursor = connection.execute(_ROWS_OF_PART, part)
-            while rows := cursor.fetchmany(_ROWS):
-                yield rows
+            yield from rows_of_part(connection, part)
 
     def signature_rows(self, streams: Sequence[str] | None = None) -> Iterator[SignatureRow]:
         """What is known of each signature, in order (`SignatureSource.signature_rows`)."""
