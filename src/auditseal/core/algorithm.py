@@ -159,15 +159,7 @@ def offline_rule(algorithm: Algorithm, key: PublicKey | bytes) -> Callable[[byte
     Raises:
         InputError: the key is not of the algorithm's type.
     """
-    check = message_rule(algorithm, key)
-
-    def rule(signature: bytes, digest: bytes) -> None:
-        if len(digest) != DIGEST_BYTES:
-            # A stored hash can have been cut; some checks would take it for a message, others fail on it.
-            raise SignatureInvalidError(f"{len(digest)} bytes are no hash, which has {DIGEST_BYTES}")
-        check(signature, digest)
-
-    return rule
+    return _rule(algorithm, key, DIGEST_BYTES)
 
 
 def message_rule(algorithm: Algorithm, key: PublicKey | bytes) -> Callable[[bytes, bytes], None]:
@@ -179,12 +171,19 @@ def message_rule(algorithm: Algorithm, key: PublicKey | bytes) -> Callable[[byte
     Raises:
         InputError: the key is not of the algorithm's type.
     """
+    return _rule(algorithm, key, None)
+
+
+def _rule(algorithm: Algorithm, key: PublicKey | bytes, length: int | None) -> Callable[[bytes, bytes], None]:
     check = _library_check(algorithm.id, key)
     if check is None:
         kind = key_kind(key)
         raise InputError(f"{'a' if kind == 'secret' else 'an'} {kind} key cannot serve {algorithm.id}")
 
     def rule(signature: bytes, message: bytes) -> None:
+        if length is not None and len(message) != length:
+            # A stored hash can have been cut; some checks would take it for a message, others fail on it.
+            raise SignatureInvalidError(f"{len(message)} bytes are no hash, which has {length}")
         try:
             check(signature, message)
         except InvalidSignature:

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from auditseal.core.canonical import DEEPEST, PLAIN_OPTIONS, has_plain_order, is_plain
 from auditseal.core.event import BODY_VERSION, is_time
+from auditseal.core.stored_rows import HASH, REQUEST_ID
 from auditseal.errors import VerificationError
 
 if TYPE_CHECKING:
@@ -43,34 +44,34 @@ def _is_plain_run(stream: str, rows: Sequence[StoredRow]) -> bool:
     first, last_time, last_hash = rows[0][1], "", rows[0][7]
     if first < 0:
         return False
-    for expected_seq, (in_stream, seq, id_, time, type_, actor, body, prev_hash, hash_, *_) in enumerate(rows, first):
-        members = loads(body)
+    for expected_seq, row in enumerate(rows, first):
+        in_stream, seq, id_, time, type_, actor, body, prev_hash, hash_, *_ = row
         if in_stream != stream or seq != expected_seq or prev_hash != last_hash:
             return False
-        # Equal to what the columns say, member by member; and written in the one form, in which no value of another
-        # type (1.0, true) could pass for a number.
+        members = loads(body)
         payload = members["payload"]
+        # What the columns say, written in the one form, must be the body: then they agree, and that is its form.
         expected = {
-            "v": BODY_VERSION,
-            "stream": stream,
-            "seq": seq,
+            "actor": actor,
             "id": id_,
+            "payload": payload,
+            "seq": seq,
+            "stream": stream,
             "time": time,
             "type": type_,
-            "actor": actor,
-            "payload": payload,
+            "v": BODY_VERSION,
         }
         if "context" in members:
             context = expected["context"] = members["context"]
             if type(context) is not dict or not is_plain(context, DEEPEST - 1):
                 return False
-        if members != expected or not (
-            type(members["v"]) is type(members["seq"]) is int
+        if not (
+            type(seq) is int
             and type(id_) is type(type_) is type(time) is str
             and (actor is None or type(actor) is str)
             and type(payload) is dict
             and is_plain(payload, DEEPEST - 1)
-            and dumps(members, option=PLAIN_OPTIONS) == body
+            and dumps(expected, option=PLAIN_OPTIONS) == body
             and has_plain_order(body)
         ):
             return False
@@ -98,7 +99,8 @@ def is_signed_run(rows: Sequence[StoredRow], signer: RegisteredSigner) -> bool:
     try:
         for stream, seq, _, time, *_ in (rows[0], rows[-1]):
             signer.check_valid_at(stream, seq, time)
-        for *_, hash_, signer_id, stored_algorithm, signature, signed_hash, _, _, _ in rows:
+        for row in rows:
+            hash_, signer_id, stored_algorithm, signature, signed_hash = row[HASH:REQUEST_ID]
             if (
                 signer_id != signer.signer_id
                 or stored_algorithm != algorithm

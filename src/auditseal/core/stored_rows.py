@@ -30,6 +30,7 @@ TYPE: Final = 4
 HASH: Final = 8
 SIGNER: Final = 9
 _ENTRY_HASH: Final = 12
+REQUEST_ID: Final = 13
 _IDENTITY: Final = 15
 
 _PLACE: Final = itemgetter(0, SEQ)
@@ -121,6 +122,6 @@ def _signature(row: StoredRow) -> StoredSignature:
         algorithm=row[10],
         signature=row[11],
         entry_hash=row[_ENTRY_HASH],
-        request_id=row[13],
+        request_id=row[REQUEST_ID],
         signed_at=row[14],
     )
