@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from auditseal.errors import ConfigError, InputError, NotFoundError, StoreError
 
 if TYPE_CHECKING:
-    from typing import NoReturn
+    from collections.abc import Iterator
+    from typing import IO, NoReturn
 
 
 def write_whole(path: Path, content: bytes, *, mode: int = 0o644) -> None:
@@ -21,12 +23,23 @@ def write_whole(path: Path, content: bytes, *, mode: int = 0o644) -> None:
         ConfigError: it may not be written.
         StoreError: the disk failed; the file that was there stands.
     """
+    with whole_file(path, mode=mode) as file:
+        file.write(content)
+
+
+@contextmanager
+def whole_file(path: Path, *, mode: int = 0o644) -> Iterator[IO[bytes]]:
+    """A file to write, which takes its name, durably (fsync), at the end of the block, and only if that is reached.
+
+    Raises:
+        NotFoundError, ConfigError, StoreError: as `write_whole`.
+    """
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         temporary = Path(name)
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(content)
+                yield file
                 os.fchmod(file.fileno(), mode)
                 file.flush()
                 os.fsync(file.fileno())

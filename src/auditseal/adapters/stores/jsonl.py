@@ -5,8 +5,6 @@ Source: `docs/spec/export.md`.
 
 from __future__ import annotations
 
-import os
-import tempfile
 from base64 import b64decode, b64encode
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol
@@ -14,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 import orjson
 
 from auditseal.adapters.stores.jsonl_checkpoints import PREFIX, format_checkpoint_line, parse_checkpoint_line
+from auditseal.adapters.whole_file import whole_file
 from auditseal.core.canonical import parse_json
 from auditseal.core.entry import StoredEntry, StoredSignature
 from auditseal.errors import CanonicalError, InputError, NotFoundError, StoreError
@@ -236,24 +235,12 @@ def write_lines(path: Path, entries: Iterable[StoredEntry], checkpoints: Iterabl
     """Writes entries, and checkpoints after them, to a file that appears whole or not at all; how many entries.
 
     Raises:
-        StoreError: the file cannot be written, or an entry cannot be exported.
+        NotFoundError, ConfigError, StoreError: the file cannot be written, or an entry cannot be exported.
     """
     written = 0
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                for entry in entries:
-                    file.write(format_line(entry))
-                    written += 1
-                file.writelines(map(format_checkpoint_line, checkpoints))
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).chmod(0o644)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise StoreError(f"{path} cannot be written: {error.strerror}") from error
+    with whole_file(path) as file:
+        for entry in entries:
+            file.write(format_line(entry))
+            written += 1
+        file.writelines(map(format_checkpoint_line, checkpoints))
     return written
