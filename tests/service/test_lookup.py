@@ -72,12 +72,13 @@ def test_by_id_the_neighbours_are_those_of_its_stream(filled):
 
 
 def test_in_an_export_an_id_is_found_in_the_body(filled, tmp_path):
+    from auditseal.adapters.stores.export_file import LocalFile
     from auditseal.adapters.stores.jsonl import JsonlSource, write_lines
 
     write_lines(tmp_path / "log.jsonl", filled.walk())
     with (tmp_path / "log.jsonl").open("ab") as file:
         file.write(b'{"stream":"b","seq":1,"body":"none","prev_hash":"","hash":"' + b"0" * 64 + b'","signatures":[]}\n')
-    source = JsonlSource(tmp_path / "log.jsonl")
+    source = JsonlSource(LocalFile(tmp_path / "log.jsonl"))
     assert find_surroundings(source, Place(stream="a", id=ID)).here[0].stream == "b"
     with pytest.raises(NotFoundError):
         find_surroundings(source, Place(stream="a", id=ID[:-1] + "2"))

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from attack.evidence_world import STREAM, new_world
+from auditseal.adapters.stores.export_file import LocalFile
 from auditseal.adapters.stores.jsonl import JsonlSource, write_lines
 from auditseal.core.bundle import format_bundle, parse_bundle
 from auditseal.core.consistency import format_consistency, parse_consistency
@@ -171,15 +172,15 @@ def test_an_export_verifies_by_its_checkpoints_and_imports_again(tmp_path):
         opened.checkpointer.create(["a", "b"])
         path = tmp_path / "export.jsonl"
         write_lines(path, opened.store.walk(), opened.store.checkpoints())
-        report = audit(JsonlSource(path), REGISTRY)
+        report = audit(JsonlSource(LocalFile(path)), REGISTRY)
         assert report.verdict == "valid"
         assert report == audit(opened.store, REGISTRY).__class__(**{
             **{name: getattr(audit(opened.store, REGISTRY), name) for name in report.__dataclass_fields__},
             "source": str(path),
         })  # fmt: skip
-        assert audit(JsonlSource(path), REGISTRY, streams=["a"]).verdict == "valid"
+        assert audit(JsonlSource(LocalFile(path)), REGISTRY, streams=["a"]).verdict == "valid"
         copy = create_store(tmp_path / "copy.db")
-        import_entries(JsonlSource(path), copy)
+        import_entries(JsonlSource(LocalFile(path)), copy)
         assert list(copy.checkpoints()) == list(opened.store.checkpoints())
         assert copy.count_pending() == 0
         assert audit(copy, REGISTRY).verdict == "valid"
@@ -206,11 +207,11 @@ def test_a_damaged_checkpoint_in_an_export_is_a_finding(tmp_path, change, code):
     damaged = change(lines[-1])
     assert damaged != lines[-1]
     path.write_text("\n".join([*lines[:-1], damaged]) + "\n")
-    report = audit(JsonlSource(path), REGISTRY)
+    report = audit(JsonlSource(LocalFile(path)), REGISTRY)
     assert report.verdict == "invalid"
     assert code in {str(finding.code) for finding in report.findings}
     with pytest.raises((InputError, RejectedError)):
-        import_entries(JsonlSource(path), create_store(tmp_path / "copy.db"))
+        import_entries(JsonlSource(LocalFile(path)), create_store(tmp_path / "copy.db"))
 
 
 def test_two_checkpoints_of_one_size_in_an_export_show_a_split_view(tmp_path):
@@ -222,7 +223,7 @@ def test_two_checkpoints_of_one_size_in_an_export_show_a_split_view(tmp_path):
             paths.append((list(opened.store.walk()), list(opened.store.checkpoints())))
     both = tmp_path / "both.jsonl"
     write_lines(both, paths[0][0], [*paths[0][1], *paths[1][1]])
-    report = audit(JsonlSource(both), REGISTRY)
+    report = audit(JsonlSource(LocalFile(both)), REGISTRY)
     assert [str(finding.code) for finding in report.findings] == ["split-view"]
 
 
@@ -244,8 +245,8 @@ def test_in_a_log_of_signed_events_a_checkpoint_stands_in_for_lost_signatures(tm
     stripped, bare = tmp_path / "stripped.jsonl", tmp_path / "bare.jsonl"
     write_lines(stripped, entries, checkpoints)
     write_lines(bare, entries)
-    assert audit(JsonlSource(stripped), REGISTRY).verdict == "valid"
-    report = audit(JsonlSource(bare), REGISTRY)
+    assert audit(JsonlSource(LocalFile(stripped)), REGISTRY).verdict == "valid"
+    report = audit(JsonlSource(LocalFile(bare)), REGISTRY)
     assert report.verdict == "inconclusive"
     assert {str(finding.code) for finding in report.findings} == {"unsigned", "missing-checkpoint"}
 

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from auditseal.adapters.stores.export_file import LocalFile
 from auditseal.adapters.stores.jsonl import JsonlSource, format_line, write_lines
 from auditseal.adapters.stores.sqlite.store import SqliteStore
 from auditseal.core.event import Event
@@ -31,7 +32,7 @@ def other(tmp_path):
 
 def _export(store, path):
     write_lines(path, store.walk())
-    return JsonlSource(path)
+    return JsonlSource(LocalFile(path))
 
 
 class Entries:
@@ -149,7 +150,7 @@ def test_a_line_that_is_none_is_refused_with_its_place(filled, other, tmp_path):
     lines = [format_line(entry) for entry in filled.walk()]
     path.write_bytes(lines[0] + b"no entry\n" + lines[1])
     with pytest.raises(InputError, match=r"log\.jsonl:2"):
-        import_entries(JsonlSource(path), other)
+        import_entries(JsonlSource(LocalFile(path)), other)
     assert other.count() == 0
 
 
@@ -158,7 +159,7 @@ def test_a_signature_that_cannot_be_read_is_refused(filled, other, tmp_path):
     line = format_line(next(filled.walk()))
     path.write_bytes(line.replace(b'"signature":"', b'"signature":"*'))
     with pytest.raises(InputError, match="a #0: the signature is not base64"):
-        import_entries(JsonlSource(path), other)
+        import_entries(JsonlSource(LocalFile(path)), other)
 
 
 def test_one_id_at_two_places_is_refused(filled, other):

@@ -21,16 +21,19 @@ from auditseal.errors import NotFoundError
 
 
 def export(
-    to: Annotated[Path, typer.Option("--to", metavar="PATH.jsonl", help="The file to write.")],
+    to: Annotated[
+        Path,
+        typer.Option("--to", metavar="PATH", help="The file to write: PATH.jsonl, or PATH.parquet for an archive."),
+    ],
     stream: StreamsOption = None,
     log: LogOption = None,
     output: OutputOption = None,
 ) -> int:
-    """Write a log's entries to a JSONL file that verifies by itself."""
-    from auditseal.adapters.stores.jsonl import write_lines
+    """Write a log's entries to a file that verifies by itself."""
     from auditseal.config import load_settings
     from auditseal.service.audit import with_covers
-    from auditseal.wiring.sources import check_export_path, log_address, open_store
+    from auditseal.wiring.exports import check_export_path, write_export
+    from auditseal.wiring.sources import log_address, open_store
 
     outputs = parse_outputs(output, ("text", "json"))
     check_export_path(to)
@@ -41,7 +44,7 @@ def export(
                 raise NotFoundError(f"{store.address} has no stream {name[:140]!r}: nothing was exported")
         # The checkpoints of before, so that the entries read after them bear them out.
         stream, checkpoints = with_covers(store, stream)
-        count = write_lines(to, store.walk(stream), checkpoints)
+        count = write_export(to, store.walk(stream), checkpoints)
     finally:
         store.close()
     emit(

@@ -81,8 +81,9 @@ def verify(
     from auditseal.core.grade import parse_grade
     from auditseal.service.ids import now_micros
     from auditseal.wiring.evidence import Evidence
+    from auditseal.wiring.exports import is_export
     from auditseal.wiring.proofs import is_proof, unknown_file
-    from auditseal.wiring.sources import AGENT_MANAGER, is_export, log_address, open_source
+    from auditseal.wiring.sources import AGENT_MANAGER, log_address, open_source
     from auditseal.wiring.verifying import registry_for
 
     outputs = parse_outputs(output, FORMS)

@@ -45,7 +45,7 @@ def unknown_file(address: str) -> AuditSealError | None:
             f"{address} is a C2SP proof text, which other programs verify: write a bundle for this one "
             "(auditseal prove ENTRY --to PATH, without .tlog-proof)"
         )
-    if path.is_file():
+    if path.is_file() and path.suffix != ".parquet":
         return InputError(
             f"{address} is neither a proof of auditseal nor an export, whose name ends with .jsonl: it is damaged, in "
             "another encoding than UTF-8, or another program's"

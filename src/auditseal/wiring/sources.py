@@ -9,21 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from auditseal.errors import ConfigError, InputError
+from auditseal.wiring.exports import S3, is_export, open_export
 
 if TYPE_CHECKING:
     from auditseal.adapters.stores.postgres.store import PostgresStore
-    from auditseal.adapters.stores.s3_object import S3Object
     from auditseal.config import Settings
     from auditseal.core.agent_manager.row import Row
     from auditseal.ports import Source, Store
 
 SQLITE: Final = "sqlite:///"
-S3: Final = "s3://"
 AGENT_MANAGER: Final = "agent-manager+"
 POSTGRES: Final = ("postgresql://", "postgres://")
-_EXPORT_ENDINGS: Final = (".jsonl", ".ndjson")
 _FORMS: Final = (
-    "sqlite:///PATH or postgresql://USER@HOST/DATABASE for a log, PATH.jsonl or s3://BUCKET/KEY.jsonl for an export"
+    "sqlite:///PATH or postgresql://USER@HOST/DATABASE for a log, "
+    "PATH.jsonl, PATH.parquet, a folder of them or the same under s3:// for an export"
 )
 
 
@@ -115,14 +114,6 @@ def _postgres_store() -> type[PostgresStore]:
     return PostgresStore
 
 
-def _s3_object(address: str) -> S3Object:
-    try:
-        from auditseal.adapters.stores.s3_object import S3Object
-    except ImportError as error:
-        raise ConfigError("an export in S3 needs the extra `aws`: pip install 'auditseal[aws]'") from error
-    return S3Object(address)
-
-
 def open_source(address: str) -> Source:
     """What can be read at an address: a log, opened read-only, or an export.
 
@@ -131,9 +122,7 @@ def open_source(address: str) -> Source:
         NotFoundError, ConfigError, StoreError: as `open_store`.
     """
     if is_export(address):
-        from auditseal.adapters.stores.jsonl import JsonlSource
-
-        return JsonlSource(_s3_object(address) if address.startswith(S3) else Path(address))
+        return open_export(address)
     return open_store(address, read_only=True)
 
 
@@ -146,23 +135,6 @@ def local_folder(address: str) -> Path:
     return Path(".auditseal")
 
 
-def is_export(address: str) -> bool:
-    """Whether an address is that of an export, by its ending."""
-    return ("://" not in address or address.startswith(S3)) and address.endswith(_EXPORT_ENDINGS)
-
-
 def _shown(address: str) -> str:
     """An address that is not understood, without what may be a password."""
     return repr(address.rpartition("@")[2][:80])
-
-
-def check_export_path(path: Path) -> None:
-    """Refuses a file that would not be found to be an export again.
-
-    Raises:
-        InputError: its name has another ending, or its folder does not exist.
-    """
-    if not is_export(str(path)) or "s3:/" in str(path):
-        raise InputError(f"{path} is no name for an export: let it end with .jsonl")
-    if not path.parent.is_dir():
-        raise InputError(f"the folder {path.parent} does not exist: create it first")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final, Protocol
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import orjson
 
@@ -15,11 +15,12 @@ from auditseal.adapters.stores.jsonl_checkpoints import PREFIX, format_checkpoin
 from auditseal.adapters.whole_file import whole_file
 from auditseal.core.canonical import parse_json
 from auditseal.core.entry import StoredEntry, StoredSignature
-from auditseal.errors import CanonicalError, InputError, NotFoundError, StoreError
+from auditseal.errors import CanonicalError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from auditseal.adapters.stores.export_file import ExportFile
     from auditseal.core.stored_checkpoint import StoredCheckpoint
 
 MAX_LINE_BYTES: Final = 256 * 1024 * 1024
@@ -29,49 +30,12 @@ _HASH_DIGITS: Final = 64
 _FIRST_BYTES: Final = 1 << 16
 
 
-class ExportFile(Protocol):
-    """Where the lines of an export are read, as often as is needed: a file, or an object in a store of objects."""
-
-    address: str
-
-    def open(self) -> IO[bytes]:
-        """Its bytes, from the first on.
-
-        Raises:
-            OSError, AuditSealError: it cannot be read.
-        """
-
-    def size(self) -> int:
-        """How many bytes it has."""
-
-
-class _LocalFile:
-    def __init__(self, path: Path) -> None:
-        if not path.exists():
-            raise NotFoundError(f"there is no file {path}")
-        if not path.is_file():
-            raise InputError(f"{path} is not a file")
-        self._path = path
-        self.address = str(path)
-
-    def open(self) -> IO[bytes]:
-        return self._path.open("rb")
-
-    def size(self) -> int:
-        return self._path.stat().st_size
-
-
 class JsonlSource:
     """The entries of an export (`auditseal.ports.Source`)."""
 
-    def __init__(self, file: Path | ExportFile) -> None:
-        """Looks at the file.
-
-        Raises:
-            NotFoundError: there is none.
-            InputError: it is not a file.
-        """
-        self._file = _LocalFile(file) if isinstance(file, Path) else file
+    def __init__(self, file: ExportFile) -> None:
+        """Takes the file, which is opened when it is read."""
+        self._file = file
 
     @property
     def address(self) -> str:

@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 _ADDRESS: Final = re.compile(r"s3://([a-z0-9.-]{3,63})/(\S+)", re.ASCII)
+_PREFIX: Final = re.compile(r"s3://([a-z0-9.-]{3,63})/((?:\S+/)?)", re.ASCII)
 _BUFFER_BYTES: Final = 1 << 20
 
 
 class S3Object:
-    """One version of an object (`auditseal.adapters.stores.jsonl.ExportFile`)."""
+    """One version of an object (`auditseal.adapters.stores.export_file.ExportFile`)."""
 
     def __init__(self, address: str, client: Any = None) -> None:
         """Asks for the object's size and version; what replaces it later is not read.
@@ -48,6 +49,27 @@ class S3Object:
             head = self._client.head_object(**self._object)
         self._size = int(head["ContentLength"])
         self._version = {"IfMatch": head["ETag"]}
+
+    @classmethod
+    def below(cls, address: str, endings: tuple[str, ...], client: Any = None) -> list[S3Object]:
+        """The objects below a prefix whose keys end so. Permission: s3:ListBucket besides.
+
+        Args:
+            address: `s3://BUCKET/PREFIX/`, or `s3://BUCKET/` for all.
+            endings: of keys.
+            client: as for one object.
+
+        Raises:
+            InputError, NotFoundError, ConfigError, StoreError: as for one object.
+        """
+        match = _PREFIX.fullmatch(address)
+        if match is None:
+            raise InputError(f"{address[:200]!r} is no address of a folder: write s3://BUCKET/PREFIX/")
+        client = client or client_of("s3")
+        with aws_errors(address):
+            pages = client.get_paginator("list_objects_v2").paginate(Bucket=match[1], Prefix=match[2])
+            keys = [listed["Key"] for page in pages for listed in page.get("Contents", ())]
+        return [cls(f"s3://{match[1]}/{key}", client) for key in keys if key.endswith(endings)]
 
     def size(self) -> int:
         """How many bytes it has."""

@@ -120,3 +120,28 @@ def test_a_connection_that_ends_is_an_outage_and_not_the_end_of_the_log():
     with pytest.raises(StoreError, match="cannot be reached") as caught:
         list(source.walk())
     assert caught.value.retryable
+
+
+def test_an_archive_and_a_prefix_verify_where_they_lie(
+    client: Any, bucket: str, export: bytes, capsys: pytest.CaptureFixture[str]
+):
+    assert entry.run(["export", "--log", "sqlite:///audit.db", "--to", "audit.parquet"]) == 0
+    address = put(client, bucket, Path("audit.parquet").read_bytes(), "archive/audit.parquet")
+    assert entry.run(["verify", address]) == 0
+    lines = export.splitlines(keepends=True)
+    for number, line in enumerate(lines):
+        put(client, bucket, line, f"parts/2026/part-{number}.jsonl")
+    put(client, bucket, b"{}", "parts/signers.json")
+    capsys.readouterr()
+    assert entry.run(["verify", f"s3://{bucket}/parts/"]) == 0
+    assert "1 stream, 3 entries, 3 signatures" in capsys.readouterr().out
+    client.delete_object(Bucket=bucket, Key="parts/2026/part-1.jsonl")
+    assert entry.run(["verify", f"s3://{bucket}/parts/"]) == 1
+    assert "missing-entry" in capsys.readouterr().out
+
+
+def test_a_prefix_without_exports_is_said(client: Any, bucket: str, capsys: pytest.CaptureFixture[str]):
+    assert entry.run(["verify", f"s3://{bucket}/none/"]) == 2
+    assert capsys.readouterr().err.startswith(f"auditseal: s3://{bucket}/none/ holds no export")
+    with pytest.raises(InputError, match="write s3://BUCKET/PREFIX/"):
+        S3Object.below("s3://b", (".jsonl",), client)
