@@ -2,7 +2,7 @@
 
 Permission: s3:GetObject on the object, and kms:Decrypt where the bucket is encrypted with a key of its own.
 
-Source: `docs/decisions/exports-in-s3.md`.
+Source: `docs/decisions/exports-and-archives.md`.
 """
 
 from __future__ import annotations
