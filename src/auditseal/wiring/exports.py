@@ -8,7 +8,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from auditseal.adapters.stores.export_file import LocalFile
 from auditseal.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
@@ -41,6 +40,8 @@ def open_export(address: str) -> Source:
         InputError: it is none, by its address or its content.
         NotFoundError, ConfigError, StoreError: it is not there, or cannot be read.
     """
+    from auditseal.adapters.stores.export_file import LocalFile
+
     is_s3 = address.startswith(S3)
     if address.endswith(_ENDINGS) and (is_s3 or not Path(address).is_dir()):
         return _open(_s3_object()(address) if is_s3 else LocalFile(Path(address)))
