@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from auditseal.core.event import Event, Micros, parse_body, parse_time
 from auditseal.core.rotation import STEPS, Rotation, Told, fold
-from auditseal.core.rotation_event import ROTATED, check_handover, parse_handover
-from auditseal.errors import ConflictError, InputError, NotFoundError, VerificationError
+from auditseal.errors import ConflictError, InputError, NotFoundError
 from auditseal.ports import EntryFilter
 from auditseal.service.own_entries import OwnEntries
-from auditseal.service.rotate.checkpoints import checkpoint_signer
-from auditseal.service.succession import Succession
+from auditseal.service.succession import Succession, checkpoint_signer, first_of_line
 
 if TYPE_CHECKING:
     from auditseal.core.entry import StoredEntry
@@ -198,18 +196,7 @@ class Desk:
 
     def _first_of_line(self, stream: str) -> str | None:
         """Who handed the stream over first; None if nobody did."""
-        registry = self.registry.load()
-        after = None
-        while page := self.store.select(EntryFilter(stream=stream, type=ROTATED), limit=_PAGE, after=after):
-            for entry in page:
-                try:
-                    handover, proofs = parse_handover(parse_body(entry.body).payload, stream)
-                    check_handover(handover, proofs, registry)
-                except (InputError, VerificationError):
-                    continue
-                return handover.old.signer_id
-            after = (stream, page[-1].seq)
-        return None
+        return first_of_line(self.store, stream, self.registry.load())
 
     def _last_signer(self, stream: str) -> str:
         last = self.checkpoints and checkpoint_signer(self.checkpoints.store, stream)
