@@ -20,9 +20,14 @@ from support.rotating import ALIAS, NEW, OLD, Deployment
 WISH = Wish(overlap_s=0, alias=ALIAS)
 
 
-@pytest.fixture(params=["checkpoint", "event"])
-def deployment(kms, tmp_path, request):
-    made = Deployment(tmp_path, kms.url, kms.region, mode=request.param, checkpoints=True)
+@pytest.fixture(params=["checkpoint-sqlite", "event-sqlite", "checkpoint-postgres"])
+def deployment(request, kms, tmp_path):
+    mode, _, store = request.param.partition("-")
+    address = None
+    if store == "postgres":
+        server = request.getfixturevalue("postgres")
+        address = server.url(server.create_log_database())
+    made = Deployment(tmp_path, kms.url, kms.region, mode=mode, checkpoints=True, address=address)
     made.create()
     made.append()
     return made
@@ -87,6 +92,17 @@ def test_a_checkpoint_of_the_old_signer_that_was_announced_and_never_signed_is_s
     with pytest.raises(StopError):
         activate(stopping, rotation)
     activate(desk, desk.again(rotation))
+    assert deployment.audit().verdict is Verdict.VALID
+
+
+def test_a_stream_that_one_writer_begins_after_the_switch_others_carry_on(deployment):
+    desk = deployment.desk()
+    with deployment.open_log() as one, deployment.open_log() as other:
+        activate(desk, start(desk, WISH))
+        signers = [log.append("x", {}, stream="fresh").signer for log in (one, other)]
+        desk.keys.disable(deployment.registry().find(OLD).key_arn)
+    assert signers == [NEW, NEW]
+    assert desk.store.count_pending() == 0
     assert deployment.audit().verdict is Verdict.VALID
 
 
