@@ -19,13 +19,21 @@ import orjson
 from auditseal.core.entry import Entry
 from auditseal.core.event import parse_body
 from auditseal.core.heads import HEADS_STREAM
-from auditseal.core.rotation_event import ROTATED, check_handover, is_rotation, parse_handover
+from auditseal.core.rotation_event import (
+    ROTATED,
+    check_handover,
+    is_proven_by,
+    is_rotation,
+    is_without_old,
+    parse_handover,
+    switch_of,
+)
 from auditseal.core.successor import line_of
 from auditseal.errors import AuditSealError, ConfigError, InputError, NotFoundError, SignerError, VerificationError
 from auditseal.ports import EntryFilter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from auditseal.core.entry import StoredEntry
     from auditseal.core.registry import RegisteredSigner, Registry
@@ -91,6 +99,7 @@ class Succession:
                 turns.known_to = entry.seq  # nothing lies between: the usual case
             elif entry.seq > turns.known_to:
                 self._learn(entry.stream, turns, entry.seq)
+            self._hear_again(turns)
             return self._open(turns.signer_at(entry.seq))
 
     def signer_at(self, stream: str, seq: int) -> Signer:
@@ -104,6 +113,7 @@ class Succession:
             turns = self._turns(stream, seq)
             if seq - 1 > turns.known_to:
                 self._learn(stream, turns, seq - 1)
+            self._hear_again(turns)
             return self._open(turns.signer_at(seq))
 
     def close(self) -> None:
@@ -174,6 +184,10 @@ class Succession:
             after = (stream, page[-1].seq)
         turns.known_to = until
 
+    def _hear_again(self, turns: _Turns) -> None:
+        if turns.unheard is not None:
+            self._obey(turns.unheard, turns)
+
     def _obey(self, stored: StoredEntry, turns: _Turns) -> None:
         try:
             handover, proofs = parse_handover(orjson.loads(stored.body).get("payload"), stored.stream)
@@ -183,7 +197,12 @@ class Succession:
             return
         registry = self._registry()
         old, new = registry.find(handover.old.signer_id), registry.find(handover.new.signer_id)
-        if old is not None and not _is_by(old, proofs, handover):
+        if is_proven_by(handover.old, proofs):
+            if old is not None and not _is_by(old, proofs, handover):
+                return
+        elif not is_without_old(handover, registry):
+            if new is None or _is_by(new, proofs, handover):
+                turns.unheard = stored  # the registry that revokes the old signer may be on its way
             return
         if old is None or new is None:
             raise SignerError(
@@ -196,7 +215,7 @@ class Succession:
             check_handover(handover, proofs, registry)
         except VerificationError:
             return
-        turns.hand_over(stored.seq + 1, new.signer_id)
+        turns.hand_over(switch_of(handover, proofs, stored.seq).until, new.signer_id)
         self._current = new.signer_id
 
     def _registry(self) -> Registry:
@@ -255,9 +274,9 @@ def checkpoint_signer(store: CheckpointStore, stream: str) -> tuple[int, str] | 
     return None if signed is None or signed.signer is None else (last.size, signed.signer)
 
 
-def _is_by(signer: RegisteredSigner, proofs: list[Proof], handover: Handover) -> bool:
-    """Whether the old key stands behind the statement; a MAC that cannot be checked here counts if it is there."""
-    proof = next((proof for proof in proofs if proof.signer_id == handover.old.signer_id), None)
+def _is_by(signer: RegisteredSigner, proofs: Sequence[Proof], handover: Handover) -> bool:
+    """Whether a key stands behind the statement; a MAC that cannot be checked here counts if it is there."""
+    proof = next((proof for proof in proofs if proof.signer_id == signer.signer_id), None)
     if proof is None:
         return False
     try:
@@ -275,10 +294,14 @@ def _type_of(entry: Entry | StoredEntry) -> str | None:
 
 
 class _Turns:
-    """Whose turn it is in one stream, up to the last entry that is known."""
+    """Whose turn it is in one stream, up to the last entry that is known.
+
+    `unheard` hands the stream over without the old key, which the registry did not allow when it was last looked at.
+    """
 
     def __init__(self, first: str, *, known_to: int) -> None:
         self.known_to = known_to
+        self.unheard: StoredEntry | None = None
         self._from = [0]
         self._signers = [first]
 
@@ -286,5 +309,6 @@ class _Turns:
         return self._signers[bisect_right(self._from, seq) - 1]
 
     def hand_over(self, seq: int, signer_id: str) -> None:
+        self.unheard = None
         self._from.append(seq)
         self._signers.append(signer_id)
