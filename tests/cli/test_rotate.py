@@ -1,4 +1,4 @@
-"""`rotate emergency` with evidence out of the thief's reach: an anchor, witnesses, a hash that was noted."""
+"""`rotate` as a command: the policies of new keys, and an emergency with evidence out of the thief's reach."""
 
 from __future__ import annotations
 
@@ -41,6 +41,20 @@ def run(tmp_path, monkeypatch, capsys, kms):
     run("init")
     run("append --type agent.spawned")
     return run
+
+
+def test_the_roles_that_are_named_get_a_policy_by_the_access_rules(kms, run):
+    role = "arn:aws:iam::111122223333:role"
+    said = run(f"rotate start --signer-role {role}/agent-manager --admin-role {role}/security -o json")
+    new = orjson.loads(said)["new"]["keyArn"].rpartition("/")[2]
+    statements = orjson.loads(kms.service.store.keys[new].policy)["Statement"]
+    allowed = {str(each["Principal"]) for each in statements if each["Effect"] == "Allow"}
+    assert allowed >= {str({"AWS": f"{role}/{name}"}) for name in ("agent-manager", "security")}
+    assert run("rotate abort -o json").count("abandoned") == 1
+
+
+def test_an_administrator_goes_with_a_signer(run):
+    run("rotate start --admin-role arn:aws:iam::111122223333:role/security", code=2)
 
 
 def damage_of(said: str, stream: str = "default"):
