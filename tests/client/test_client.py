@@ -28,6 +28,7 @@ from auditseal.errors import (
 )
 from auditseal.http.errors import kind_of
 from auditseal.ports import EntryFilter
+from support.service import running_app
 from support.transports import answer_lost, broken_off, status, unreachable
 
 
@@ -40,6 +41,15 @@ def test_a_receipt_is_that_of_the_log(app, client):
     entry = app.serving.log.store.entry("agents", 0)
     assert (receipt.hash, receipt.signature) == (entry.hash, entry.signatures[0].signature)
     assert (receipt.status, receipt.repeated, receipt.development) == ("signed", False, True)
+
+
+def test_a_receipt_under_a_checkpoint_is_signed_and_names_the_checkpoints_signer(tmp_path):
+    with (
+        running_app(tmp_path, signing_mode="checkpoint", origin="log.example/audit") as app,
+        Client("http://127.0.0.1", token=app.tokens["producer"], transport=app.client._transport) as client,
+    ):
+        receipt = client.append("agent.spawned", stream="agents")
+    assert (receipt.status, receipt.signer, receipt.signature) == ("signed", "development", None)
 
 
 def test_clients_and_logs_take_the_same_calls(app, client):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 
 from auditseal.adapters.signers.kms_calls import KmsCalls
 from auditseal.adapters.signers.kms_open import KmsSettings, open_kms
@@ -37,11 +36,9 @@ class _Shared:
 
 
 @functools.cache
-def _shared(url: str, region: str, process: int) -> _Shared:
-    del process  # a forked process has connections of its own
-    return _Shared(open_calls_to(url, region))
-
-
 def shared_calls_to(url: str, region: str) -> KmsCalls:
-    """As `open_calls_to`, the same ones each time in a process, since opening them costs most of a short test."""
-    return _shared(url, region, os.getpid())
+    """As `open_calls_to`, the same ones each time, since opening them costs most of a short test.
+
+    A process that forks may open them first, and not call: connections are made by the first calls.
+    """
+    return _Shared(open_calls_to(url, region))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 
 import auditseal
 from auditseal.client import Client
-from auditseal.core.event import Event, Receipt, parse_body
+from auditseal.core.event import RESERVED_TYPES, Event, Receipt, parse_body
 from auditseal.core.report import Report
 from auditseal.errors import AuditSealError, SignaturePendingError
 from auditseal.ports import Store
@@ -91,30 +92,39 @@ def writers(works: list[Callable[[], None]], ended: threading.Event | None = Non
 
 
 def check_account(address: str, account: Account) -> None:
-    """Nothing acknowledged is lost or other than said, nothing is there twice, nothing forks, nothing is a stranger."""
+    """Nothing acknowledged is lost or other than said, nothing is there twice, nothing forks, nothing is a stranger.
+
+    Entries that the log makes by itself, about its signers and checkpoints, are no strangers.
+    """
     store: Store = open_store(address, read_only=True)
     try:
         ids: Counter[str] = Counter()
+        own: set[str] = set()
         seqs: dict[str, list[int]] = {}
         hashes: dict[str, bytes] = {}
         signed: set[str] = set()
         for entry in store.walk():
-            id_ = parse_body(entry.body).id
+            body = parse_body(entry.body)
+            id_ = body.id
             ids[id_] += 1
+            if body.type.startswith(RESERVED_TYPES):
+                own.add(id_)
             hashes[id_] = entry.hash
             seqs.setdefault(entry.stream, []).append(entry.seq)
             if entry.signatures:
                 signed.add(id_)
+        covered = {each.stream: each.size for each in store.checkpoints()} if hasattr(store, "checkpoints") else {}
     finally:
         store.close()
     duplicates = [id_ for id_, count in ids.items() if count > 1]
     lost = [id_ for id_ in account.told if id_ not in ids]
-    strangers = [id_ for id_ in ids if id_ not in account.sent]
+    strangers = [id_ for id_ in ids if id_ not in account.sent and id_ not in own]
     other = [id_ for id_, receipts in account.told.items() if any(r.hash != hashes.get(id_) for r in receipts)]
     unsigned = [
-        id_
-        for id_, receipts in account.told.items()
-        if any(r.status == "signed" for r in receipts) and id_ not in signed
+        receipt.id
+        for receipt in itertools.chain(*account.told.values())
+        if receipt.status == "signed"
+        and (receipt.id not in signed if receipt.signature else receipt.seq >= covered.get(receipt.stream, 0))
     ]
     assert (duplicates, lost, strangers, other, unsigned) == ([], [], [], [], [])
     for stream, found in seqs.items():

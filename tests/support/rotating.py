@@ -110,7 +110,9 @@ class Deployment:
     def publish(self) -> None:
         save_registry(self.published_path, self.registry())
 
-    def desk(self, *, reached: Callable[[str], None] = lambda _: None, published: bool = False) -> Desk:
+    def desk(
+        self, *, reached: Callable[[str], None] = lambda _: None, published: bool = False, grace_s: float = 1.0
+    ) -> Desk:
         """The caller closes `desk.store` and `desk.keys`, or lets them end with the process."""
         store = self.open_store()
         kept = Checkpoints(store=store, origin=ORIGIN, cover_entries=self.mode == "checkpoint")
@@ -123,7 +125,7 @@ class Deployment:
             clock=now_micros,
             locations=[FileLocation(self.published_path)] if published else [],
             reached=reached,
-            grace_s=1.0,
+            grace_s=grace_s,
         )
 
     def open_log(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -77,7 +78,7 @@ def plan(
 
     wish = _wish(stream, algorithm, signer_id, overlap, alias)
     with _desk(log, signers, None, dry_run=True) as desk:
-        _show_plan(output, plan_rotation(desk, wish))
+        _show(output, plan_rotation(desk, wish), as_plan=True)
 
 
 @app.command()
@@ -100,11 +101,7 @@ def start(
 
     wish = _wish(stream, algorithm, signer_id, overlap, alias, (policy, signer_role, admin_role))
     with _desk(log, signers, None, dry_run=dry_run) as desk:
-        rotation = start_rotation(desk, wish)
-        if dry_run:
-            _show_plan(output, rotation)
-        else:
-            _show(output, rotation)
+        _show(output, start_rotation(desk, wish), as_plan=dry_run)
 
 
 @app.command()
@@ -121,8 +118,7 @@ def publish(
     from auditseal.service.rotate.activate import publish as publish_registry
     from auditseal.service.rotate.activate import wait_until_published
 
-    with _desk(log, signers, location, dry_run=dry_run) as desk:
-        rotation = desk.latest(stream or ())
+    with _latest(log, signers, stream, location, dry_run=dry_run) as (desk, rotation):
         for outcome in publish_registry(desk):
             if outcome.why_not:
                 remark(f"auditseal: not published to {outcome.name}: {outcome.why_not}")
@@ -145,10 +141,10 @@ def activate(
     """Let the streams go over to the new key; running writers follow by themselves."""
     from auditseal.service.rotate.activate import activate as activate_rotation
 
-    with _desk(log, signers, location, dry_run=dry_run) as desk:
+    with _latest(log, signers, stream, location, dry_run=dry_run) as (desk, rotation):
         if not desk.locations:
             remark("auditseal: no location is configured, so that nobody was asked whether verifiers know the new key")
-        _show(output, activate_rotation(desk, desk.latest(stream or ())))
+        _show(output, activate_rotation(desk, rotation))
 
 
 @app.command()
@@ -164,8 +160,8 @@ def verify(
     """Sign fresh entries with the new key, and verify the log against what each location serves."""
     from auditseal.service.rotate.finish import verify as verify_rotation
 
-    with _desk(log, signers, location, dry_run=dry_run) as desk, _macs(ask_kms) as macs:
-        _show(output, verify_rotation(desk, desk.latest(stream or ()), mac_verifier=macs))
+    with _latest(log, signers, stream, location, dry_run=dry_run) as (desk, rotation), _macs(ask_kms) as macs:
+        _show(output, verify_rotation(desk, rotation, mac_verifier=macs))
 
 
 @app.command()
@@ -179,8 +175,8 @@ def retire(
     """Mark the old signer as retired, after the overlap."""
     from auditseal.service.rotate.finish import retire as retire_signer
 
-    with _desk(log, signers, None, dry_run=dry_run) as desk:
-        _show(output, retire_signer(desk, desk.latest(stream or ())))
+    with _latest(log, signers, stream, dry_run=dry_run) as at:
+        _show(output, retire_signer(*at))
 
 
 @app.command()
@@ -194,9 +190,7 @@ def seal(
     """Let the new signer vouch for what the old key's MACs cover, after KMS verified them all."""
     from auditseal.service.rotate.finish import seal as seal_macs
 
-    with _desk(log, signers, None, dry_run=dry_run) as desk, _macs(True) as macs:
-        assert macs is not None
-        rotation = desk.latest(stream or ())
+    with _latest(log, signers, stream, dry_run=dry_run) as (desk, rotation), _macs(True) as macs:
         seal_macs(desk, rotation, mac_verifier=macs)
         _show(output, rotation)
 
@@ -217,12 +211,8 @@ def disable(
     """Disable the old key, once the log verifies without it."""
     from auditseal.service.rotate.finish import disable as disable_old
 
-    with _desk(log, signers, None, dry_run=dry_run) as desk, _macs(ask_kms) as macs:
-        rotation = desk.latest(stream or ())
-        _show(
-            output,
-            disable_old(desk, rotation, mac_verifier=macs, accept_unverifiable_macs=accept_unverifiable_macs),
-        )
+    with _latest(log, signers, stream, dry_run=dry_run) as at, _macs(ask_kms) as macs:
+        _show(output, disable_old(*at, mac_verifier=macs, accept_unverifiable_macs=accept_unverifiable_macs))
 
 
 @app.command()
@@ -236,8 +226,7 @@ def status(
     """Say how far the rotation is, which step is next, and why it may not be taken yet."""
     from auditseal.service.rotate.activate import check_locations
 
-    with _desk(log, signers, location, dry_run=True) as desk:
-        rotation = desk.latest(stream or ())
+    with _latest(log, signers, stream, location, dry_run=True) as (desk, rotation):
         _show(output, rotation, check_locations(desk, rotation) if rotation.new is not None else [])
 
 
@@ -252,8 +241,8 @@ def abort(
     """Take back a rotation that is not active yet; its new key is disabled, never deleted."""
     from auditseal.service.rotate.start import abort as abort_rotation
 
-    with _desk(log, signers, None, dry_run=dry_run) as desk:
-        _show(output, abort_rotation(desk, desk.latest(stream or ())))
+    with _latest(log, signers, stream, dry_run=dry_run) as at:
+        _show(output, abort_rotation(*at))
 
 
 @app.command()
@@ -334,6 +323,20 @@ def _alias_of(key_id: str | None) -> str | None:
     return key_id if key_id is not None and key_id.startswith("alias/") else None
 
 
+@contextmanager
+def _latest(
+    log: str | None,
+    signers: Path | None,
+    stream: Sequence[str] | None,
+    location: Sequence[str] | None = None,
+    *,
+    dry_run: bool,
+) -> Iterator[tuple[Desk, Rotation]]:
+    """The desk, and the latest rotation of these streams."""
+    with _desk(log, signers, location, dry_run=dry_run) as desk:
+        yield desk, desk.latest(stream or ())
+
+
 def _desk(
     log: str | None, signers: Path | None, locations: Sequence[str] | None, *, dry_run: bool
 ) -> AbstractContextManager[Desk]:
@@ -358,17 +361,11 @@ def _show(
     rotation: Rotation,
     served: Sequence[Served] = (),
     damages: Sequence[Damage] = (),
+    *,
+    as_plan: bool = False,
 ) -> None:
     renderers: dict[str, Callable[[], str]] = {
-        "text": lambda: rotation_text(rotation, served, damages),
+        "text": lambda: plan_text(rotation) if as_plan else rotation_text(rotation, served, damages),
         "json": lambda: json_text(rotation_members(rotation, served, damages)),
     }
-    emit(parse_outputs(output, ("text", "json")), renderers)
-
-
-def _show_plan(output: list[str] | None, rotation: Rotation) -> None:
-    renderers: dict[str, Callable[[], str]] = {
-        "text": lambda: plan_text(rotation),
-        "json": lambda: json_text(rotation_members(rotation, (), ())),
-    }
-    emit(parse_outputs(output, ("text", "json")), renderers)
+    emit(parse_outputs(output, tuple(renderers)), renderers)

@@ -75,6 +75,10 @@ def _what_next(rotation: Rotation, served: Sequence[Served]) -> list[str]:
     """The next step, and why it may not be taken yet."""
     if rotation.next_action is None:
         return []
+    if rotation.emergency and rotation.is_under_way:
+        return ["Next: auditseal rotate emergency --since … --reason …, which carries it out"]
+    if rotation.emergency and rotation.step is Step.ACTIVE:
+        return ["Next: auditseal rotate publish, then auditseal rotate verify"]
     if rotation.step is Step.ANNOUNCED:
         missing = [item.name for item in served if item.why_not]
         if missing:

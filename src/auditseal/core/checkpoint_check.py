@@ -10,15 +10,17 @@ For each checkpoint of a stream, from the smallest:
 5. its signer was valid at all entries that no smaller checkpoint covers (`signer-not-valid-here`).
 
 A newer key therefore cannot cover what was signed before its time, and between the ranges of two signers nothing is
-covered. Then the announcements: each follows the one before it (`bad-checkpoint`), the last one's checkpoint is there
-(`missing-checkpoint`), and the one that it promises is not late (`overdue`).
+covered. Where a checkpoint fails rule 5, nobody covers its entries; one that follows it counts from where its own
+signer's range begins, so that what comes after a key that was revoked can be proven. Then the announcements: each
+follows the one before it (`bad-checkpoint`), the last one's checkpoint is there (`missing-checkpoint`), and the one
+that it promises is not late (`overdue`).
 
 Source: `docs/spec/verification.md`, "Checkpoints".
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from auditseal.core.checkpoint import Checkpoint, log_origin_of, parse_checkpoint
@@ -49,11 +51,11 @@ CLOCK_TOLERANCE_MICROS: Final = 300 * 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GoodCheckpoint:
-    """A checkpoint that passed.
+class CheckedCheckpoint:
+    """A checkpoint that passed, or failed rule 5 alone.
 
     Attributes:
-        first, size: it covers the entries from `first`, which no smaller one covers, to before `size`.
+        first, size: it is over the entries from `first`, which no smaller one is over, to before `size`.
         signer: who signed it, or what covers it.
         note: the signed note: its own, or that of the checkpoint over the entry that covers it.
         cover_seq: of that entry; None for one with a signature of its own.
@@ -70,15 +72,18 @@ class GoodCheckpoint:
 class CheckedStream:
     """What became of one stream's checkpoints, by size."""
 
-    good: list[GoodCheckpoint] = field(default_factory=list)
+    good: list[CheckedCheckpoint] = field(default_factory=list)
+    refused: list[CheckedCheckpoint] = field(default_factory=list)
+    """Those that failed rule 5 alone: of each there is a finding over its entries."""
     findings: list[Finding] = field(default_factory=list)
     checked: int = 0
     longest: int = 0
     """The largest size that a known signer ever signed, right or wrong."""
 
-    def over(self, seq: int) -> GoodCheckpoint | None:
-        """The smallest good checkpoint over an entry."""
-        return next((each for each in self.good if each.size > seq), None)
+    def over(self, seq: int) -> CheckedCheckpoint | None:
+        """The smallest checkpoint over an entry, good or refused."""
+        found = [each for each in (*self.good, *self.refused) if each.first <= seq < each.size]
+        return min(found, key=lambda each: each.size, default=None)
 
 
 class CheckpointCheck:
@@ -128,8 +133,8 @@ class CheckpointCheck:
 
     def _check_one(
         self, fold: TreeFold, stored: StoredCheckpoint, covered: int, result: CheckedStream
-    ) -> GoodCheckpoint | None:
-        stream, seq = fold.stream, stored.size - 1
+    ) -> CheckedCheckpoint | None:
+        seq = stored.size - 1
         checkpoint = self._parsed(stored)
         announced = next((each for each in fold.announced if each.seq == seq), None)
         said = announced.promise.signer if announced is not None and announced.promise is not None else None
@@ -143,23 +148,42 @@ class CheckpointCheck:
             return None
         if announced is None or announced.promise is None or announced.promise.size != stored.size:
             raise InputError("no entry announces it")
-        first = min(covered, seq)
+        over = CheckedCheckpoint(
+            first=covered,
+            size=stored.size,
+            signer=signer,
+            note=note,
+            cover_seq=None if stored.cover is None else stored.cover.seq,
+        )
+        return self._in_its_range(fold, over, announced.time, result)
+
+    def _in_its_range(
+        self, fold: TreeFold, over: CheckedCheckpoint, time: str, result: CheckedStream
+    ) -> CheckedCheckpoint | None:
+        """Rule 5."""
+        stream, seq, signer = fold.stream, over.size - 1, over.signer
+        first = min(over.first, seq)
+        refused_to = max((each.size for each in result.refused), default=0)
+        begins = signer.valid_from.seq.get(stream, 0) if signer.valid_from else 0
+        if first < begins <= min(refused_to, seq):
+            first, over = begins, replace(over, first=begins)
         try:
             signer.check_valid_at(stream, first, fold.first_times.get(first))
-            signer.check_valid_at(stream, seq, announced.time)
+            signer.check_valid_at(stream, seq, time)
         except SignerNotAllowedError as error:
+            first = min(max(first, refused_to), seq)
             finding = Finding(
                 code=Code.SIGNER_NOT_VALID_HERE,
                 stream=stream,
                 seq=first,
                 last_seq=seq,
                 actual=signer.signer_id,
-                message=f"the checkpoint of size {stored.size} cannot cover what no earlier one does: {error}",
+                message=f"the checkpoint of size {over.size} cannot cover what no earlier one does: {error}",
             )
             result.findings.append(finding)
+            result.refused.append(replace(over, first=first))
             return None
-        cover_seq = None if stored.cover is None else stored.cover.seq
-        return GoodCheckpoint(first=covered, size=stored.size, signer=signer, note=note, cover_seq=cover_seq)
+        return over
 
     def _contradiction(self, fold: TreeFold, stored: StoredCheckpoint) -> list[Finding]:
         """What the log signed against the tree that was proven before; what else is wrong there changes nothing."""

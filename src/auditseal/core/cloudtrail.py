@@ -8,17 +8,19 @@ Source: CloudTrail User Guide, "CloudTrail record contents"; AWS KMS Developer G
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-import orjson
+import msgspec
 
 from auditseal.core.cloudtrail_changes import Change, change_from, is_watched
-from auditseal.core.cloudtrail_record import alias_identity, key_arn_of, parse_event_time, principal_of
+from auditseal.core.cloudtrail_record import alias_identity, key_arn_of, parse_event_time, principal_of, text_of
 from auditseal.errors import InputError
 
 SIGNING: Final = frozenset({"Sign", "GenerateMac"})
 KMS: Final = "kms.amazonaws.com"
+_ABSENT: Final = msgspec.Raw(b"null")
 
 
 class Facts(NamedTuple):
@@ -103,54 +105,64 @@ def parse_log_file(content: bytes, place: str) -> TrailPart:
         InputError: not such a file, or a record of KMS that lacks what every record has.
     """
     try:
-        try:
-            return _part_of(map(orjson.loads, _texts_of(content)))
-        except orjson.JSONDecodeError:
-            return _part_of(_records_of(content, place))
-    except (KeyError, TypeError, AttributeError):
+        return _part_of(_LOG_FILE.decode(content).records)
+    except msgspec.DecodeError as error:
+        raise InputError(f"{place} is not a CloudTrail log file: {error}") from None
+    except (KeyError, TypeError, AttributeError, RecursionError, UnicodeDecodeError):
         raise InputError(f"{place} holds a record without the members of a CloudTrail record") from None
 
 
-def _records_of(content: bytes, place: str) -> list[Any]:
-    try:
-        records = orjson.loads(content)["Records"]
-    except (orjson.JSONDecodeError, KeyError, TypeError):
-        records = None
-    if type(records) is not list:
-        raise InputError(f"{place} is not a CloudTrail log file: it has no list of Records")
-    return records
+class _Record(msgspec.Struct, gc=False, rename="camel"):
+    """A record: the members that count, those of which only some records' count as they stand in the file.
 
-
-def _texts_of(content: bytes) -> Iterator[bytes]:
-    """The JSON of each record, where the file is written as CloudTrail writes it.
-
-    Parsing record by record takes half the time of parsing the whole, since memory stays near. What opens a record
-    cannot stand in a string unescaped; where it stands within a record, the part before it is not JSON, so that nothing
-    nested is ever taken for a record: the whole is read then.
-
-    Raises:
-        JSONDecodeError: written in another way.
+    Whatever else a record holds, most of its bytes, is passed over without making anything of it.
     """
-    if not content.startswith(_OPENING) or not content.endswith(_CLOSING):
-        raise orjson.JSONDecodeError("not as CloudTrail writes", "", 0)
-    first, *rest = content[len(_OPENING) : -len(_CLOSING)].split(_BETWEEN)
-    last = rest.pop() if rest else None
-    if not rest and last is None:
-        yield first
-        return
-    yield first + b"}"
-    for text in rest:
-        yield b'{"eventVersion"%b}' % text
-    assert last is not None
-    yield b'{"eventVersion"%b' % last
+
+    event_time: str
+    event_source: str
+    event_name: str
+    aws_region: str
+    recipient_account_id: str | None = None
+    read_only: Any = None
+    request_id: Any = msgspec.field(default=None, name="requestID")
+    event_id: Any = msgspec.field(default=None, name="eventID")
+    error_code: Any = None
+    source_ip_address: Any = msgspec.field(default=None, name="sourceIPAddress")
+    user_agent: Any = None
+    user_identity: msgspec.Raw = _ABSENT
+    request_parameters: msgspec.Raw = _ABSENT
+    resources: msgspec.Raw = _ABSENT
+
+    def members(self) -> dict[str, Any]:
+        """The record as a dictionary, with what the file holds of its larger members.
+
+        Raises:
+            DecodeError: it is no JSON.
+        """
+        return {
+            "eventName": self.event_name,
+            "eventID": self.event_id,
+            "awsRegion": self.aws_region,
+            "recipientAccountId": self.recipient_account_id,
+            "errorCode": self.error_code,
+            "userIdentity": msgspec.json.decode(self.user_identity),
+            "requestParameters": msgspec.json.decode(self.request_parameters),
+            "resources": msgspec.json.decode(self.resources),
+        }
 
 
-def _part_of(records: Iterable[Any]) -> TrailPart:
+class _LogFile(msgspec.Struct):
+    records: list[_Record] = msgspec.field(name="Records")
+
+
+_LOG_FILE: Final = msgspec.json.Decoder(_LogFile)
+
+
+def _part_of(records: Iterable[_Record]) -> TrailPart:
     """What records hold for us; in one loop, since there are millions.
 
     Raises:
-        JSONDecodeError: from the records themselves.
-        KeyError, TypeError, AttributeError: a record is none.
+        DecodeError, KeyError, TypeError, AttributeError: a record is none.
     """
     calls: list[Call] = []
     changes: list[Change] = []
@@ -159,8 +171,8 @@ def _part_of(records: Iterable[Any]) -> TrailPart:
     count = 0
     for record in records:
         count += 1
-        time, name, source = record["eventTime"], record["eventName"], record["eventSource"]
-        where = (record.get("recipientAccountId") or "", record["awsRegion"])
+        time, name, source = record.event_time, record.event_name, record.event_source
+        where = (record.recipient_account_id or "", record.aws_region)
         ends = seen.get(where)
         if ends is None:
             seen[where] = [time, time]
@@ -171,12 +183,12 @@ def _part_of(records: Iterable[Any]) -> TrailPart:
         if source == KMS:
             if name in SIGNING:
                 read_only[where] = read_only.get(where, 0) + 1
-                calls.append(_call(record, name, parse_event_time(time)))
+                calls.append(_call(record))
                 continue
-            if record.get("readOnly") is True:
+            if record.read_only is True:
                 read_only[where] = read_only.get(where, 0) + 1
         if is_watched(source, name):
-            changes.append(change_from(record, parse_event_time(time)))
+            changes.append(change_from(record.members(), parse_event_time(time)))
     return TrailPart(
         calls,
         changes,
@@ -188,32 +200,59 @@ def _part_of(records: Iterable[Any]) -> TrailPart:
     )
 
 
-_OPENING: Final = b'{"Records":['
-_BETWEEN: Final = b'},{"eventVersion"'
-_CLOSING: Final = b"]}"
+class _Shared(NamedTuple):
+    """What the facts of a call follow from, which a signer's calls have in common for as long as its session lasts.
+
+    The last three are members as they stand in the file.
+    """
+
+    name: str
+    region: str
+    account: str | None
+    error: Any
+    address: Any
+    agent: Any
+    identity: bytes
+    parameters: bytes
+    resources: bytes
 
 
-def _call(record: dict[str, Any], name: str, at: int) -> Call:
-    parameters = record.get("requestParameters") or {}
-    request_id, event_id, region = record["requestID"], record["eventID"], record["awsRegion"]
-    algorithm = parameters.get("macAlgorithm" if name == "GenerateMac" else "signingAlgorithm") or ""
-    message_type, error = parameters.get("messageType"), record.get("errorCode")
-    for text in (request_id, event_id, region, algorithm, message_type or "", error or ""):
-        if type(text) is not str:
-            raise TypeError
-    return Call(
-        request_id,
-        event_id,
-        at,
-        Facts(
-            name,
-            key_arn_of(record, parameters),
-            algorithm,
-            message_type,
-            region,
-            principal_of(record.get("userIdentity") or {}),
-            f"{record.get('sourceIPAddress')} {record.get('userAgent')}",
-            error,
-            alias_identity(record, parameters.get("keyId")),
-        ),
+def _call(record: _Record) -> Call:
+    request_id, event_id = text_of(record.request_id), text_of(record.event_id)
+    shared = _Shared(
+        record.event_name,
+        record.aws_region,
+        record.recipient_account_id,
+        record.error_code,
+        record.source_ip_address,
+        record.user_agent,
+        bytes(record.user_identity),
+        bytes(record.request_parameters),
+        bytes(record.resources),
+    )
+    return Call(request_id, event_id, parse_event_time(record.event_time), _facts(shared))
+
+
+@lru_cache(maxsize=1024)
+def _facts(shared: _Shared) -> Facts:
+    identity = msgspec.json.decode(shared.identity) or {}
+    parameters = msgspec.json.decode(shared.parameters) or {}
+    record = {
+        "awsRegion": shared.region,
+        "recipientAccountId": shared.account,
+        "userIdentity": identity,
+        "resources": msgspec.json.decode(shared.resources),
+    }
+    algorithm = text_of(parameters.get("macAlgorithm" if shared.name == "GenerateMac" else "signingAlgorithm") or "")
+    message_type = parameters.get("messageType")
+    return Facts(
+        shared.name,
+        key_arn_of(record, parameters),
+        algorithm,
+        None if message_type is None else text_of(message_type),
+        shared.region,
+        principal_of(identity),
+        f"{shared.address} {shared.agent}",
+        None if shared.error is None else text_of(shared.error),
+        alias_identity(record, parameters.get("keyId")),
     )

@@ -1,7 +1,8 @@
 """Checks the entries by which a stream goes over from one signer to the next, and that both kept to it.
 
 1. The entry is what the format asks for, its statement names an entry before it, and both keys, as the registry has
-   them, signed the statement (`bad-rotation`). Where the registry lacks one of the keys, or only a KMS could check its
+   them, signed the statement (`bad-rotation`); of a revoked one no proof is needed if the registry names the other as
+   its successor. Where the registry lacks one of the keys, or only a KMS could check its
    MAC, nothing is concluded: what the unknown key signed says so itself.
 2. After such an entry the old signer signs no more, and before it the new one signed nothing, whatever ranges the
    registry has (`signer-not-valid-here`): a registry from before the activation does not know them.
@@ -14,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from auditseal.core.report import Code, Finding
-from auditseal.core.rotation_event import check_handover, check_place, name_of, parse_handover
+from auditseal.core.rotation_event import check_handover, check_place, name_of, parse_handover, switch_of
 from auditseal.errors import InputError, VerificationError
 
 if TYPE_CHECKING:
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
 
 
 class GoodHandover(NamedTuple):
-    """An entry that both keys stand behind: `old` signs up to it, `new` from it on."""
+    """An entry that hands over: `old` signs up to `seq`, `new` from there on.
+
+    `seq` is the entry's own; where a revoked signer's key gave no proof, that of the last entry before what it left.
+    """
 
     seq: int
     old: str
@@ -54,7 +58,8 @@ def check_entry(entry: StoredEntry, body: Body, registry: Registry) -> GoodHando
             entry_id=body.id,
             message=f"it claims to hand the stream over to another signer, and is not what both keys signed: {error}",
         )
-    return GoodHandover(entry.seq, handover.old.signer_id, handover.new.signer_id)
+    switch = switch_of(handover, proofs, entry.seq)
+    return GoodHandover(switch.until - 1, handover.old.signer_id, handover.new.signer_id)
 
 
 def check_ranges(stream: str, handovers: Sequence[GoodHandover], signed: Iterable[SignedRange]) -> Iterator[Finding]:

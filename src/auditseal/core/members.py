@@ -77,7 +77,9 @@ def receipt_from(members: Mapping[str, Any]) -> Receipt:
         InputError: a member is missing or malformed.
     """
     try:
-        signature = members["signature"]
+        signature, signer = members["signature"], members["signer"]
+        # Where a checkpoint covers the entry, its signer is named, and there is no signature.
+        is_signed = members["status"] == "signed" and (signature is not None or signer is not None)
         return Receipt(
             stream=_text(members["stream"]),
             seq=int(members["seq"]),
@@ -85,8 +87,8 @@ def receipt_from(members: Mapping[str, Any]) -> Receipt:
             time=_text(members["time"]),
             hash=bytes.fromhex(members["hash"]),
             prev_hash=bytes.fromhex(members["prev_hash"]),
-            status="signed" if members["status"] == "signed" and signature is not None else "pending",
-            signer=members["signer"],
+            status="signed" if is_signed else "pending",
+            signer=signer,
             algorithm=members["algorithm"],
             signature=None if signature is None else b64decode(signature, validate=True),
             development=members["development"] is True,

@@ -63,6 +63,7 @@ _NEXT: Final = {
     Step.VERIFIED: "retire",
     Step.RETIRED: "disable",
 }
+_NEXT_IN_EMERGENCY: Final = {Step.PLANNED: "emergency", Step.ANNOUNCED: "emergency", Step.ACTIVE: "verify"}
 
 
 class Told(NamedTuple):
@@ -123,7 +124,7 @@ class Rotation:
     @property
     def next_action(self) -> str | None:
         """What to do next; None where nothing is left. A stolen key is revoked and disabled as it is left."""
-        return None if self.emergency and self.step is Step.VERIFIED else _NEXT.get(self.step)
+        return (_NEXT_IN_EMERGENCY if self.emergency else _NEXT).get(self.step)
 
     def reached(self, step: Step) -> bool:
         """Whether it is at this step or beyond; an abandoned rotation reached none."""

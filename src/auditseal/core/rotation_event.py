@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from auditseal.core.canonical import canonicalize
+from auditseal.core.registered_signer import Status
+from auditseal.core.successor import SUCCESSOR
 from auditseal.errors import InputError, SignerNotAllowedError
 
 if TYPE_CHECKING:
@@ -136,6 +138,35 @@ def parse_handover(payload: Any, stream: str) -> tuple[Handover, list[Proof]]:
     return handover, proofs
 
 
+class Switch(NamedTuple):
+    """Where a stream goes over: the old signer signs before `until`, the new one from `since` on."""
+
+    until: int
+    since: int
+
+
+def switch_of(handover: Handover, proofs: Sequence[Proof], seq: int) -> Switch:
+    """Where a stream goes over by the entry at `seq`, which both sign.
+
+    An old key that gave no proof could not sign any more: then the new signer signs all that the old one left, which is
+    what comes behind the entry that the statement names.
+    """
+    if is_proven_by(handover.old, proofs):
+        return Switch(seq + 1, seq)
+    return Switch(handover.after_seq + 1, handover.after_seq + 1)
+
+
+def is_proven_by(name: KeyName, proofs: Sequence[Proof]) -> bool:
+    """Whether a signer gave a proof at all."""
+    return any(proof.signer_id == name.signer_id for proof in proofs)
+
+
+def is_without_old(handover: Handover, registry: Registry) -> bool:
+    """Whether the registry stands in for the old key's proof: that signer is revoked there, and the new one follows."""
+    old = registry.find(handover.old.signer_id)
+    return old is not None and old.status is Status.REVOKED and old.extra.get(SUCCESSOR) == handover.new.signer_id
+
+
 def _name(members: dict[str, Any]) -> KeyName:
     return KeyName(members["signerId"], members["algorithm"], members["fingerprint"], members["keyArn"])
 
@@ -160,6 +191,9 @@ def check_place(handover: Handover, seq: int) -> None:
 def check_handover(handover: Handover, proofs: Sequence[Proof], registry: Registry) -> None:
     """Returns if both keys, as the registry has them, signed the statement; their validity is not asked.
 
+    Of a signer that the registry has as revoked, with the new one as its successor, no proof is needed: its key may be
+    disabled, and the registry's own word is what verifiers believe.
+
     Raises:
         SignerNotAllowedError: a signer is not in the registry, or with another key; or a proof is missing.
         SignatureInvalidError: a proof does not verify.
@@ -172,6 +206,8 @@ def check_handover(handover: Handover, proofs: Sequence[Proof], registry: Regist
         if name_of(signer)[:3] != name[:3] or signer.key_arn != name.key_arn:
             raise SignerNotAllowedError(f"the registry has another key under {name.signer_id!r}")
         proof = next((proof for proof in proofs if proof.signer_id == name.signer_id), None)
+        if proof is None and name is handover.old and is_without_old(handover, registry):
+            continue
         if proof is None or proof.algorithm != name.algorithm:
             raise SignerNotAllowedError(f"there is no proof by {name.signer_id!r}")
         if signer.rule is not None:

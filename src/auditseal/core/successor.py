@@ -21,11 +21,15 @@ SUCCESSOR: Final = "successor"
 
 def follow_successors(registry: Registry, signer: RegisteredSigner) -> RegisteredSigner:
     """Who signs in place of a signer that was rotated away from in all streams; the signer itself, if nobody does."""
-    seen = {signer.signer_id}
-    while isinstance(named := signer.extra.get(SUCCESSOR), str) and named not in seen:
-        seen.add(named)
+    return line_of(registry, signer)[-1]
+
+
+def line_of(registry: Registry, signer: RegisteredSigner) -> list[RegisteredSigner]:
+    """A signer and those that took over from it in all streams, one after another."""
+    line = [signer]
+    while isinstance(named := line[-1].extra.get(SUCCESSOR), str):
         successor = registry.find(named)
-        if successor is None or successor.status is Status.ANNOUNCED:
+        if successor is None or successor in line or successor.status is Status.ANNOUNCED:
             break
-        signer = successor
-    return signer
+        line.append(successor)
+    return line

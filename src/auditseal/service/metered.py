@@ -10,16 +10,16 @@ from auditseal.errors import SignerError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from auditseal.core.algorithm import Algorithm
-    from auditseal.ports import Signed, Signer
+    from auditseal.core.algorithm import Algorithm, PublicKey
+    from auditseal.ports import NoteSigner, Signed
 
 
 class MeteredSigner:
-    """Another signer, observed (`auditseal.ports.Signer`)."""
+    """Another signer, observed (`auditseal.ports.NoteSigner`)."""
 
     def __init__(
         self,
-        signer: Signer,
+        signer: NoteSigner,
         observe: Callable[[float, str | None], None],
         *,
         monotonic: Callable[[], float] = time.perf_counter,
@@ -55,21 +55,33 @@ class MeteredSigner:
         """As the signer."""
         return self._signer.concurrency
 
+    @property
+    def public_key(self) -> PublicKey | None:
+        """As the signer."""
+        return self._signer.public_key
+
     def start(self) -> None:
         """As the signer."""
         self._signer.start()
 
     def sign(self, digest: bytes) -> Signed:
         """As the signer, observed."""
+        return self._observed(self._signer.sign, digest)
+
+    def sign_message(self, message: bytes) -> Signed:
+        """As the signer, observed."""
+        return self._observed(self._signer.sign_message, message)
+
+    def close(self) -> None:
+        """As the signer."""
+        self._signer.close()
+
+    def _observed(self, sign: Callable[[bytes], Signed], what: bytes) -> Signed:
         began = self._monotonic()
         try:
-            signed = self._signer.sign(digest)
+            signed = sign(what)
         except SignerError as error:
             self._observe(self._monotonic() - began, error.reason)
             raise
         self._observe(self._monotonic() - began, None)
         return signed
-
-    def close(self) -> None:
-        """As the signer."""
-        self._signer.close()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from auditseal.core.event import parse_body
 from auditseal.core.registered_signer import Status
 from auditseal.core.rotation import ABANDONED, ACTIVATED, ADDED, RETIRED, REVOKED, parse_name
-from auditseal.core.rotation_event import ROTATED, check_handover, name_of, parse_handover
+from auditseal.core.rotation_event import ROTATED, check_handover, name_of, parse_handover, switch_of
 from auditseal.errors import InputError, VerificationError
 from auditseal.ports import CheckpointSource, EntryFilter
 
@@ -169,7 +169,8 @@ def _same_handover(registry: Registry, entry: StoredEntry, payload: dict[str, ob
         return
     by = {signature.signer for signature in entry.signatures}
     for name in (handover.old, handover.new):
-        if name.signer_id not in by:
+        signer = registry.find(name.signer_id)
+        if name.signer_id not in by and not (signer is not None and signer.status is Status.REVOKED):
             said = f"#{entry.seq:,}, which hands over, is not signed by {name.signer_id}: do the activation again"
             yield _finding(RegistryCode.HANDOVER_NOT_SIGNED, name.signer_id, said, entry)
     old, new = registry.find(handover.old.signer_id), registry.find(handover.new.signer_id)
@@ -177,11 +178,12 @@ def _same_handover(registry: Registry, entry: StoredEntry, payload: dict[str, ob
     assert new is not None
     until = old.valid_until.seq.get(entry.stream) if old.valid_until else None
     since = new.valid_from.seq.get(entry.stream) if new.valid_from else None
-    if until != entry.seq + 1:
-        said = f"{old.signer_id} ends in {entry.stream} before #{entry.seq + 1:,}, and the registry says {until}"
+    switch = switch_of(handover, proofs, entry.seq)
+    if until != switch.until:
+        said = f"{old.signer_id} ends in {entry.stream} before #{switch.until:,}, and the registry says {until}"
         yield _finding(RegistryCode.RANGE_DIFFERS, old.signer_id, said, entry)
-    if since != entry.seq:
-        said = f"{new.signer_id} begins in {entry.stream} with #{entry.seq:,}, and the registry says {since}"
+    if since != switch.since:
+        said = f"{new.signer_id} begins in {entry.stream} with #{switch.since:,}, and the registry says {since}"
         yield _finding(RegistryCode.RANGE_DIFFERS, new.signer_id, said, entry)
 
 

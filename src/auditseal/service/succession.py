@@ -12,23 +12,33 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_right
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import orjson
 
 from auditseal.core.entry import Entry
-from auditseal.core.rotation_event import ROTATED, check_handover, is_rotation, parse_handover
-from auditseal.core.successor import follow_successors
+from auditseal.core.event import parse_body
+from auditseal.core.heads import HEADS_STREAM
+from auditseal.core.rotation_event import (
+    ROTATED,
+    check_handover,
+    is_proven_by,
+    is_rotation,
+    is_without_old,
+    parse_handover,
+    switch_of,
+)
+from auditseal.core.successor import line_of
 from auditseal.errors import AuditSealError, ConfigError, InputError, NotFoundError, SignerError, VerificationError
 from auditseal.ports import EntryFilter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from auditseal.core.entry import StoredEntry
     from auditseal.core.registry import RegisteredSigner, Registry
     from auditseal.core.rotation_event import Handover, Proof
-    from auditseal.ports import Signer, Store
+    from auditseal.ports import CheckpointStore, Signer, Store
 
 _PAGE: Final = 100
 _LOOK_BACK: Final = 50
@@ -89,6 +99,7 @@ class Succession:
                 turns.known_to = entry.seq  # nothing lies between: the usual case
             elif entry.seq > turns.known_to:
                 self._learn(entry.stream, turns, entry.seq)
+            self._hear_again(turns)
             return self._open(turns.signer_at(entry.seq))
 
     def signer_at(self, stream: str, seq: int) -> Signer:
@@ -102,6 +113,7 @@ class Succession:
             turns = self._turns(stream, seq)
             if seq - 1 > turns.known_to:
                 self._learn(stream, turns, seq - 1)
+            self._hear_again(turns)
             return self._open(turns.signer_at(seq))
 
     def close(self) -> None:
@@ -121,26 +133,45 @@ class Succession:
         """What is known of a stream before the first entry that is to be signed here.
 
         If the configured signer signed the last entry or checkpoint that has a signature, nobody took over before that.
-        In a stream that nobody signed yet its successor begins, if it has one.
         """
         configured = self._configured.signer_id
         last = self._store.last_checkpoint(stream) if hasattr(self._store, "last_checkpoint") else None
         if last is not None and last.signer == configured and last.size <= seq:
             return _Turns(configured, known_to=last.size - 1)
-        first = max(0, seq - _LOOK_BACK)
-        which = EntryFilter(stream=stream, first_seq=first, last_seq=seq)
-        page = self._store.select(which, limit=_LOOK_BACK + 1)
-        for stored in reversed(page):
+        which = EntryFilter(stream=stream, first_seq=max(0, seq - _LOOK_BACK), last_seq=seq)
+        signed_last = None
+        for stored in reversed(self._store.select(which, limit=_LOOK_BACK + 1)):
             if stored.signatures and not is_rotation(stored):
                 if any(signature.signer == configured for signature in stored.signatures):
                     return _Turns(configured, known_to=stored.seq)
+                signed_last = stored.signatures[-1].signer
                 break
-        if first == 0 and last is None and not any(stored.signatures for stored in page):
-            registry = self._registry()
-            registered = registry.find(configured)
-            if registered is not None:
-                return _Turns(follow_successors(registry, registered).signer_id, known_to=-1)
-        return _Turns(configured, known_to=-1)
+        return _Turns(self._beginner(stream, signed_last), known_to=-1)
+
+    def _beginner(self, stream: str, signed_last: str | None) -> str:
+        """Who began a stream whose last signature is another's, or that has none: the configured signer or a successor.
+
+        That is whoever handed it over first. Where nobody did, one signer signed all of it; where nobody signed either,
+        the last successor begins.
+        """
+        registry, configured = self._registry(), self._configured.signer_id
+        registered = registry.find(configured)
+        if registered is None:
+            return configured
+        line = [signer.signer_id for signer in line_of(registry, registered)]
+        found = first_of_line(self._store, stream, registry) or signed_last or self._signer_of_the_rest(stream)
+        if found is None:
+            return line[-1]
+        return found if found in line else configured
+
+    def _signer_of_the_rest(self, stream: str) -> str | None:
+        """Who signed the last checkpoint, or one of the first entries, of a stream whose last entries are unsigned."""
+        if hasattr(self._store, "last_checkpoint"):
+            last = checkpoint_signer(cast("CheckpointStore", self._store), stream)
+            if last is not None:
+                return last[1]
+        page = self._store.select(EntryFilter(stream=stream), limit=_LOOK_BACK)
+        return next((stored.signatures[0].signer for stored in page if stored.signatures), None)
 
     def _learn(self, stream: str, turns: _Turns, until: int) -> None:
         """Reads the entries that hand over, from the first unknown one to `until`."""
@@ -153,6 +184,10 @@ class Succession:
             after = (stream, page[-1].seq)
         turns.known_to = until
 
+    def _hear_again(self, turns: _Turns) -> None:
+        if turns.unheard is not None:
+            self._obey(turns.unheard, turns)
+
     def _obey(self, stored: StoredEntry, turns: _Turns) -> None:
         try:
             handover, proofs = parse_handover(orjson.loads(stored.body).get("payload"), stored.stream)
@@ -162,7 +197,12 @@ class Succession:
             return
         registry = self._registry()
         old, new = registry.find(handover.old.signer_id), registry.find(handover.new.signer_id)
-        if old is not None and not _is_by(old, proofs, handover):
+        if is_proven_by(handover.old, proofs):
+            if old is not None and not _is_by(old, proofs, handover):
+                return
+        elif not is_without_old(handover, registry):
+            if new is None or _is_by(new, proofs, handover):
+                turns.unheard = stored  # the registry that revokes the old signer may be on its way
             return
         if old is None or new is None:
             raise SignerError(
@@ -175,7 +215,7 @@ class Succession:
             check_handover(handover, proofs, registry)
         except VerificationError:
             return
-        turns.hand_over(stored.seq + 1, new.signer_id)
+        turns.hand_over(switch_of(handover, proofs, stored.seq).until, new.signer_id)
         self._current = new.signer_id
 
     def _registry(self) -> Registry:
@@ -206,9 +246,37 @@ class Succession:
         return opened
 
 
-def _is_by(signer: RegisteredSigner, proofs: list[Proof], handover: Handover) -> bool:
-    """Whether the old key stands behind the statement; a MAC that cannot be checked here counts if it is there."""
-    proof = next((proof for proof in proofs if proof.signer_id == handover.old.signer_id), None)
+def first_of_line(store: Store, stream: str, registry: Registry) -> str | None:
+    """Who handed a stream over first, by an entry that both keys signed; None if nobody did.
+
+    Raises:
+        StoreError: the log cannot be read.
+    """
+    after = None
+    while page := store.select(EntryFilter(stream=stream, type=ROTATED), limit=_PAGE, after=after):
+        for entry in page:
+            try:
+                handover, proofs = parse_handover(parse_body(entry.body).payload, stream)
+                check_handover(handover, proofs, registry)
+            except (InputError, VerificationError):
+                continue
+            return handover.old.signer_id
+        after = (stream, page[-1].seq)
+    return None
+
+
+def checkpoint_signer(store: CheckpointStore, stream: str) -> tuple[int, str] | None:
+    """(size, who signed) of a stream's last checkpoint, or of the one that covers that; None without any."""
+    last = store.last_checkpoint(stream)
+    if last is None:
+        return None
+    signed = last if last.cover is None else store.checkpoint_over(HEADS_STREAM, last.cover.seq)
+    return None if signed is None or signed.signer is None else (last.size, signed.signer)
+
+
+def _is_by(signer: RegisteredSigner, proofs: Sequence[Proof], handover: Handover) -> bool:
+    """Whether a key stands behind the statement; a MAC that cannot be checked here counts if it is there."""
+    proof = next((proof for proof in proofs if proof.signer_id == signer.signer_id), None)
     if proof is None:
         return False
     try:
@@ -226,10 +294,14 @@ def _type_of(entry: Entry | StoredEntry) -> str | None:
 
 
 class _Turns:
-    """Whose turn it is in one stream, up to the last entry that is known."""
+    """Whose turn it is in one stream, up to the last entry that is known.
+
+    `unheard` hands the stream over without the old key, which the registry did not allow when it was last looked at.
+    """
 
     def __init__(self, first: str, *, known_to: int) -> None:
         self.known_to = known_to
+        self.unheard: StoredEntry | None = None
         self._from = [0]
         self._signers = [first]
 
@@ -237,5 +309,6 @@ class _Turns:
         return self._signers[bisect_right(self._from, seq) - 1]
 
     def hand_over(self, seq: int, signer_id: str) -> None:
+        self.unheard = None
         self._from.append(seq)
         self._signers.append(signer_id)

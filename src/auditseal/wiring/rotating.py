@@ -156,10 +156,10 @@ def policy_of(
     def policy(old: RegisteredSigner, algorithm: Algorithm) -> str | None:
         if file is not None or old.key_arn is None:
             return file
-        from auditseal.access.generate.next_policy import carry_over, policy_for_roles
-
         if signer_role:
-            return policy_for_roles(old.key_arn, algorithm, signer=signer_role, admin=admin_role)
+            return _policy_for(old.key_arn, algorithm, signer_role, admin_role)
+        from auditseal.access.generate.next_policy import carry_over
+
         keys = signing.open_keys(settings, key_id=old.key_arn)
         try:
             known = keys.get_policy(old.key_arn)
@@ -175,6 +175,19 @@ def policy_of(
         return carry_over(known, old=old.algorithm, new=algorithm, old_arn=old.key_arn)
 
     return policy
+
+
+def _policy_for(old_arn: str, algorithm: Algorithm, signer: str, admin: str | None) -> str:
+    """The policy that the access rules give a new key in the old one's account."""
+    import json
+
+    from auditseal.access.arn import parse_key_arn
+    from auditseal.access.generate.key_policy import key_policy
+    from auditseal.access.generate.roles import Role
+
+    key = parse_key_arn(old_arn)
+    roles = {Role.SIGNER: signer} if admin is None else {Role.SIGNER: signer, Role.ADMIN: admin}
+    return json.dumps(key_policy(roles, account=key.account, algorithm=algorithm, partition=key.partition))
 
 
 def evidence_of(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from auditseal.errors import ConfigError
 from auditseal.wiring.logs import open_configured
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from auditseal.config import Settings
     from auditseal.core.report import Report
-    from auditseal.ports import Authenticator, Progress
+    from auditseal.ports import Authenticator, NoteSigner, Progress, Signer
     from auditseal.service.log import Log
 
 WATCH_S: Final = 5.0
@@ -93,7 +93,11 @@ def open_serving(
             "nobody could call: make a token with auditseal tokens create and set AUDITSEAL_TOKENS, or set "
             "AUDITSEAL_OIDC_ISSUER and AUDITSEAL_OIDC_AUDIENCE"
         )
-    log = open_configured(settings, watch_s=WATCH_S, wrap_signer=lambda signer: MeteredSigner(signer, observe_signing))
+
+    def metered(signer: Signer) -> Signer:
+        return MeteredSigner(cast("NoteSigner", signer), observe_signing)  # all that settings can name are note signers
+
+    log = open_configured(settings, watch_s=WATCH_S, wrap_signer=metered)
     return Serving(settings=settings, log=log, authenticators=authenticators)
 
 

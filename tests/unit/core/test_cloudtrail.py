@@ -133,6 +133,18 @@ def test_a_record_nested_in_another_is_never_taken_for_one():
     assert ([call.request_id for call in part.calls], part.records) == ([sign_record(START, 9)["requestID"]], 2)
 
 
+@pytest.mark.parametrize("content", [b'{"Records":[{"x":' + b"[" * 100_000, b'{"Records":[{"eventTime":"\xff"}]}'])
+def test_what_cannot_be_decoded_is_refused(content):
+    with pytest.raises(InputError, match="file"):
+        parse_log_file(content, "file")
+
+
+def test_members_that_are_written_with_escapes_mean_the_same():
+    text = json.dumps({"Records": [sign_record(START, 1)]})
+    escaped = text.replace("kms.amazonaws.com", "kms\\u002eamazonaws.com").replace("eventName", "event\\u004eame")
+    assert parse_log_file(escaped.encode(), "file") == parse_log_file(text.encode(), "file")
+
+
 @pytest.mark.parametrize("count", [0, 1, 2, 3])
 @pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
 def test_every_record_counts_however_the_file_is_written(count, separators):

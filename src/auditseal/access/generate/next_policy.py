@@ -1,4 +1,4 @@
-"""The key policy of the key that comes after another: the roles that are named, or what the old key's policy grants.
+"""The key policy of the key that comes after another: what the old key's policy grants.
 
 Carrying the old policy over keeps who may sign and who may administer; only what speaks of the old key or its algorithm
 is changed to the new one.
@@ -11,36 +11,12 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from auditseal.access.arn import parse_key_arn, parse_principal
-from auditseal.access.generate.policies import generate
-from auditseal.access.generate.roles import Role
 from auditseal.core.algorithm import Algorithm
 from auditseal.errors import InputError
 
 _SIGN: Final = {False: "kms:Sign", True: "kms:GenerateMac"}
 _VERIFY: Final = {False: "kms:Verify", True: "kms:VerifyMac"}
 _PINS: Final = ("kms:SigningAlgorithm", "kms:MessageType", "kms:MacAlgorithm")
-
-
-def policy_for_roles(old_arn: str, algorithm: Algorithm, *, signer: str, admin: str | None = None) -> str:
-    """The policy that the rules give a key of the old one's account, for a signer and an administrator.
-
-    Args:
-        old_arn: the old key, whose account and partition count.
-        algorithm: what the new key signs with.
-        signer: ARN of the role that signs.
-        admin: ARN of the role that administers; None leaves that to the account.
-
-    Raises:
-        InputError: an ARN does not fit.
-    """
-    key, named = parse_key_arn(old_arn), parse_principal(signer)
-    crosses = None if named.account == key.account else named.account
-    made = generate(Role.SIGNER, algorithm, key_arn=old_arn, role_arn=signer, cross_account=crosses).key_policy
-    if admin is not None:
-        further = generate(Role.ADMIN, algorithm, key_arn=old_arn, role_arn=admin).key_policy["Statement"]
-        made["Statement"] += [statement for statement in further if statement not in made["Statement"]]
-    return json.dumps(made)
 
 
 def carry_over(policy: str, *, old: Algorithm, new: Algorithm, old_arn: str) -> str:

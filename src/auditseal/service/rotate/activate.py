@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from auditseal.core.algorithm import parse_algorithm
-from auditseal.core.event import Event
+from auditseal.core.event import Event, parse_body
 from auditseal.core.heads import HEADS_STREAM
 from auditseal.core.registered_signer import Status
 from auditseal.core.rotation import ACTIVATED, Rotation, Step
-from auditseal.core.rotation_event import ROTATED, Handover, Proof, name_of
+from auditseal.core.rotation_event import ROTATED, Handover, Proof, Switch, name_of, parse_handover, switch_of
 from auditseal.core.successor import SUCCESSOR
 from auditseal.core.validity import Bound
 from auditseal.errors import AuditSealError, ConflictError, NotCheckedError
-from auditseal.service.rotate.checkpoints import closing_checkpointer, complete_range
+from auditseal.service.rotate.checkpoints import closing_checkpointer, complete_range, make_checkpoint
 from auditseal.service.rotate.start import NEXT
 
 if TYPE_CHECKING:
@@ -110,14 +110,18 @@ def activate(desk: Desk, rotation: Rotation, *, grace_s: float | None = None) ->
     return desk.again(rotation)
 
 
-def take_along(desk: Desk, rotation: Rotation) -> None:
+def take_along(desk: Desk, rotation: Rotation) -> list[str]:
     """Lets streams go over that the old signer began after the activation, under a registry from before it.
+
+    Returns:
+        These streams.
 
     Raises:
         AuditSealError: as `activate`.
     """
     if rotation.step is Step.ACTIVE or rotation.step is Step.VERIFIED:
-        _go_over(desk, rotation, _left(desk, rotation, rotation.switched), None)
+        return list(_go_over(desk, rotation, _left(desk, rotation, rotation.switched), None))
+    return []
 
 
 def _check_new_key(desk: Desk, rotation: Rotation) -> None:
@@ -130,27 +134,54 @@ def _check_new_key(desk: Desk, rotation: Rotation) -> None:
 
 
 def _go_over(desk: Desk, rotation: Rotation, streams: Iterable[str], grace_s: float | None) -> dict[str, int]:
-    registry = desk.registry.load()
-    old = desk.open(desk.registered(rotation.old.signer_id, registry))
-    new = desk.open(desk.registered(rotation.new_id, registry))
     # The stream of heads last: until then it may cover what the old signer announced elsewhere.
     order = sorted(streams, key=lambda stream: stream == HEADS_STREAM)
-    switched = {stream: _hand_over(desk, rotation, stream, (old, new)).seq for stream in order}
-    if switched:
-        # The alias moves later, and a writer that signs by it must not find another key behind it for what it owes.
-        desk.settle(switched, grace_s=grace_s)
-        desk.reached("settled")
-        desk.registry.update(lambda present: _with_ranges(present, rotation, switched))
-        desk.reached("registry ranges")
+    if not order:
+        return {}
+    old, new = _old_signer(desk, rotation), desk.open(desk.registered(rotation.new_id))
+    if old is None:
+        # Nobody obeys an entry that the old key did not sign, but for this word of the registry.
+        desk.registry.update(lambda present: _with_successor(present, rotation))
+        desk.reached("successor named")
+    found = {stream: _hand_over(desk, rotation, stream, (old, new)) for stream in order}
+    switched = {stream: entry.seq for stream, (entry, _) in found.items()}
+    # The alias moves later, and a writer that signs by it must not find another key behind it for what it owes.
+    desk.settle(switched, grace_s=grace_s)
+    desk.reached("settled")
+    switches = {stream: switch for stream, (_, switch) in found.items()}
+    desk.registry.update(lambda present: _with_ranges(present, rotation, switches))
+    desk.reached("registry ranges")
     return switched
 
 
+def _old_signer(desk: Desk, rotation: Rotation) -> Signer | None:
+    """The old signer; None where its key is held to be stolen and cannot sign any more.
+
+    Raises:
+        ConflictError: it cannot, and keeps other streams.
+    """
+    registered = desk.registered(rotation.old.signer_id)
+    if not rotation.emergency or desk.can_sign(registered):
+        return desk.open(registered)
+    if not rotation.all_streams:
+        raise ConflictError(
+            f"the key of {registered.signer_id} is not enabled, so that it cannot sign that it hands over: without it "
+            "all of its streams go over together, so leave out --stream; or enable it for as long as it takes"
+        )
+    return None
+
+
 def _left(desk: Desk, rotation: Rotation, switched: Mapping[str, int]) -> list[str]:
-    """The streams that the old signer still signs, if all are to go over."""
+    """The streams that are the old signer's still, if all are to go over."""
     if not rotation.all_streams:
         return []
     names = [str(head.stream) for head in desk.store.streams() if head.stream not in switched]
-    return [stream for stream in names if desk.signs(rotation.old.signer_id, stream)]
+    return [stream for stream in names if _is_olds(desk, rotation, stream)]
+
+
+def _is_olds(desk: Desk, rotation: Rotation, stream: str) -> bool:
+    """Whether the old signer signs a stream now, or, with a key that may be disabled, left it without any signature."""
+    return desk.signs(rotation.old.signer_id, stream) or (rotation.emergency and desk.find_signer(stream) is None)
 
 
 def _why_not(desk: Desk, rotation: Rotation, location: Location) -> str | None:
@@ -168,25 +199,28 @@ def _why_not(desk: Desk, rotation: Rotation, location: Location) -> str | None:
     return None
 
 
-def _hand_over(desk: Desk, rotation: Rotation, stream: str, both: tuple[Signer, Signer]) -> StoredEntry:
-    """The entry by which a stream goes over, appended if it is not there, and signed by both."""
+def _hand_over(
+    desk: Desk, rotation: Rotation, stream: str, both: tuple[Signer | None, Signer]
+) -> tuple[StoredEntry, Switch]:
+    """The entry by which a stream goes over, appended if it is not there, and signed by whoever of the two can."""
     ids = list(rotation.event_ids(ROTATED, stream))
-    checkpointer = closing_checkpointer(desk, both[0])
+    old, new = both
+    checkpointer = None if old is None else closing_checkpointer(desk, old)
     entry = desk.own.find(stream, ids, ROTATED)
     if entry is None:
-        if not desk.signs(rotation.old.signer_id, stream):
+        if not _is_olds(desk, rotation, stream):
             raise ConflictError(f"{stream} is not signed by {rotation.old.signer_id} any more: see rotate status")
         registry = desk.registry.load()
-        head = desk.store.head(stream)
+        after_seq, after_hash = _after(desk, rotation, stream) if old is None else _head(desk, stream)
         handover = Handover(
             rotation=rotation.id,
             stream=stream,
             old=name_of(desk.registered(rotation.old.signer_id, registry)),
             new=name_of(desk.registered(rotation.new_id, registry)),
-            after_seq=head.seq,
-            after_hash=head.hash,
+            after_seq=after_seq,
+            after_hash=after_hash,
         )
-        proofs = [_prove(handover, signer) for signer in both]
+        proofs = [_prove(handover, signer) for signer in both if signer is not None]
         desk.reached("proofs made")
         event = Event(type=ROTATED, stream=stream, payload=handover.payload(proofs))
         with suppress(ConflictError):  # another operator was faster
@@ -197,12 +231,32 @@ def _hand_over(desk: Desk, rotation: Rotation, stream: str, both: tuple[Signer, 
     if checkpointer is not None:
         complete_range(desk, stream, entry.seq, checkpointer)
         desk.reached("range closed")
-    for signer in both:
+    switch = switch_of(*parse_handover(parse_body(entry.body).payload, stream), entry.seq)
+    for signer in (new,) if old is None or switch.since < entry.seq else (old, new):
         desk.own.sign(entry, signer)
         desk.reached("handover signed")
     if desk.succession(stream).signer_at(stream, entry.seq + 1).signer_id != rotation.new_id:
         raise ConflictError(f"{stream} #{entry.seq:,} hands over and came too late: another rotation went first")
-    return entry
+    if old is None:
+        make_checkpoint(desk, stream)
+    return entry, switch
+
+
+def _head(desk: Desk, stream: str) -> tuple[int, bytes]:
+    head = desk.store.head(stream)
+    return head.seq, head.hash
+
+
+def _after(desk: Desk, rotation: Rotation, stream: str) -> tuple[int, bytes]:
+    """(seq, hash) of the last entry before the first that the old signer left: unsigned, or under no checkpoint."""
+    left = [entry.seq for entry in desk.store.pending(limit=1, stream=stream)] or [desk.store.head(stream).seq + 1]
+    if desk.checkpoints is not None:
+        last = desk.checkpoints.store.last_checkpoint(stream)
+        left.append(0 if last is None else last.size)
+    valid_from = desk.registered(rotation.old.signer_id).valid_from
+    began = valid_from.seq.get(stream, -1) if valid_from else -1
+    after = desk.store.entry(stream, max(min(left), began + 1) - 1)
+    return (-1, b"") if after is None else (after.seq, after.hash)
 
 
 def _append(desk: Desk, event: Event, ids: Sequence[str], checkpointer: Checkpointer | None) -> None:
@@ -224,15 +278,22 @@ def _prove(handover: Handover, signer: Signer) -> Proof:
     return Proof(signer.signer_id, str(signer.algorithm.id), signed.signature, signed.request_id)
 
 
-def _with_ranges(registry: Registry, rotation: Rotation, switched: Mapping[str, int]) -> Registry:
+def _with_ranges(registry: Registry, rotation: Rotation, switches: Mapping[str, Switch]) -> Registry:
     """The registry in which the old signer ends with the entry that hands over, and the new one begins with it."""
+    registry = _with_successor(registry, rotation) if rotation.all_streams else registry
     old, new = registry.find(rotation.old.signer_id), registry.find(rotation.new_id)
     assert old is not None
     assert new is not None
-    extra = {**old.extra, SUCCESSOR: rotation.new_id} if rotation.all_streams else dict(old.extra)
-    until = _bound(old.valid_until, {stream: seq + 1 for stream, seq in switched.items()})
-    registry = registry.with_changed(old.signer_id, valid_until=until, extra=extra)
-    return registry.with_changed(new.signer_id, status=Status.ACTIVE, valid_from=_bound(new.valid_from, switched))
+    until = _bound(old.valid_until, {stream: switch.until for stream, switch in switches.items()})
+    since = _bound(new.valid_from, {stream: switch.since for stream, switch in switches.items()})
+    registry = registry.with_changed(old.signer_id, valid_until=until)
+    return registry.with_changed(new.signer_id, status=Status.ACTIVE, valid_from=since)
+
+
+def _with_successor(registry: Registry, rotation: Rotation) -> Registry:
+    old = registry.find(rotation.old.signer_id)
+    assert old is not None
+    return registry.with_changed(old.signer_id, extra={**old.extra, SUCCESSOR: rotation.new_id})
 
 
 def _bound(present: Bound | None, seqs: Mapping[str, int]) -> Bound:

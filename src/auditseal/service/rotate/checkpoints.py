@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
-from auditseal.core.heads import HEADS_STREAM
 from auditseal.core.promise import CHECKPOINT_TYPE
 from auditseal.ports import EntryFilter
 from auditseal.service.checkpoint import Checkpointer
@@ -118,12 +117,3 @@ def complete_range(desk: Desk, stream: str, seq: int, checkpointer: Checkpointer
         return
     checkpointer.complete(stream, seq)
     _sign_announcement(desk, stream, seq - 1)
-
-
-def checkpoint_signer(store: CheckpointStore, stream: str) -> tuple[int, str] | None:
-    """(size, who signed) of a stream's last checkpoint, or of the one that covers that; None without any."""
-    last = store.last_checkpoint(stream)
-    if last is None:
-        return None
-    signed = last if last.cover is None else store.checkpoint_over(HEADS_STREAM, last.cover.seq)
-    return None if signed is None or signed.signer is None else (last.size, signed.signer)

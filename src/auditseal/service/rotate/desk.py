@@ -6,16 +6,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from auditseal.core.event import Event, Micros, parse_body, parse_time
 from auditseal.core.rotation import STEPS, Rotation, Told, fold
-from auditseal.core.rotation_event import ROTATED, check_handover, parse_handover
-from auditseal.errors import ConflictError, InputError, NotFoundError, VerificationError
+from auditseal.errors import ConflictError, InputError, NotFoundError, SignerError
 from auditseal.ports import EntryFilter
 from auditseal.service.own_entries import OwnEntries
-from auditseal.service.rotate.checkpoints import checkpoint_signer
-from auditseal.service.succession import Succession
+from auditseal.service.succession import Succession, checkpoint_signer, first_of_line
 
 if TYPE_CHECKING:
     from auditseal.core.entry import StoredEntry
@@ -25,6 +23,10 @@ if TYPE_CHECKING:
     from auditseal.service.rotate.checkpoints import Checkpoints
     from auditseal.service.rotate.ports import Keys, Location, RegistryFile, Signers
 
+ENABLED: Final = "Enabled"
+"""KeyState of a key that can be used."""
+GONE: Final = frozenset({"not-found"})
+"""Why KMS refuses what is asked of a key that it does not have any more."""
 _PAGE = 200
 _POLL_S = 0.1
 
@@ -131,10 +133,13 @@ class Desk:
         event = Event(type=type_, stream=rotation.lead, payload={"rotation": rotation.id, **payload})
         entry = self.own.append(event, rotation.event_ids(type_))
         self.reached(f"{type_} appended")
-        if signer is not None:
+        signer = self.turn_of(entry) if signer is None else signer
+        try:
             self.own.sign(entry, signer)
-        else:
-            self.own.sign(entry, self.turn_of(entry))
+        except SignerError:
+            # A stolen key may be disabled already; what it leaves unsigned, the new one signs.
+            if not rotation.emergency or signer.signer_id != rotation.old.signer_id:
+                raise
         self.reached(f"{type_} signed")
         return entry
 
@@ -144,7 +149,10 @@ class Desk:
         Raises:
             SignerError, NotFoundError: it cannot be said, or not be opened.
         """
-        return self.succession(entry.stream).signer_of(entry)
+        succession = self.succession(entry.stream)
+        # What a stolen key left unsigned was handed over by an entry behind it: learn of all before asking.
+        succession.signer_at(entry.stream, self.store.head(entry.stream).seq + 1)
+        return succession.signer_of(entry)
 
     def succession(self, stream: str) -> Succession:
         """Who signs after whom in a stream, from the first signer that an entry hands over from.
@@ -189,27 +197,42 @@ class Desk:
             raise ConflictError(f"{stream} was handed over to {turn}, and {last} signs it: auditseal verify says where")
         return turn
 
+    def find_signer(self, stream: str) -> str | None:
+        """As `current_signer`; None for a stream that nobody signed yet.
+
+        Raises:
+            ConflictError: as `current_signer`.
+        """
+        try:
+            return self.current_signer(stream)
+        except NotFoundError:
+            return None
+
     def signs(self, signer_id: str, stream: str) -> bool:
         """Whether a signer signs a stream now."""
         try:
-            return self.current_signer(stream) == signer_id
-        except (NotFoundError, ConflictError):
+            return self.find_signer(stream) == signer_id
+        except ConflictError:
             return False
+
+    def can_sign(self, signer: RegisteredSigner) -> bool:
+        """Whether a signer's key is enabled; one that is to be deleted, or is gone, is not.
+
+        Raises:
+            SignerError: KMS cannot be asked.
+        """
+        if signer.key_arn is None:
+            return True
+        try:
+            return self.keys.describe(signer.key_arn).state == ENABLED
+        except SignerError as error:
+            if error.reason in GONE:
+                return False
+            raise
 
     def _first_of_line(self, stream: str) -> str | None:
         """Who handed the stream over first; None if nobody did."""
-        registry = self.registry.load()
-        after = None
-        while page := self.store.select(EntryFilter(stream=stream, type=ROTATED), limit=_PAGE, after=after):
-            for entry in page:
-                try:
-                    handover, proofs = parse_handover(parse_body(entry.body).payload, stream)
-                    check_handover(handover, proofs, registry)
-                except (InputError, VerificationError):
-                    continue
-                return handover.old.signer_id
-            after = (stream, page[-1].seq)
-        return None
+        return first_of_line(self.store, stream, self.registry.load())
 
     def _last_signer(self, stream: str) -> str:
         last = self.checkpoints and checkpoint_signer(self.checkpoints.store, stream)

@@ -80,7 +80,8 @@ def emergency(
 ) -> tuple[Rotation, list[Damage]]:
     """Goes over to a new key without waiting for anybody, revokes the old one and disables it.
 
-    Done again, it carries on where it was.
+    Done again, it carries on where it was. An old key that is disabled already signs nothing more: the new signer goes
+    over by the registry's word, and signs what the old one left.
 
     Args:
         desk: what to work with.
@@ -91,7 +92,6 @@ def emergency(
 
     Raises:
         ConflictError: another rotation is under way: abort it first.
-        SignerError: the old key is disabled, and must be enabled for as long as it takes to hand over.
         AuditSealError: as log, registry and KMS.
     """
     wish = replace(wish, emergency=True, overlap_s=0)
@@ -105,7 +105,7 @@ def emergency(
     if not rotation.reached(Step.ACTIVE):
         rotation = activate(desk, start(desk, wish), grace_s=0)
     old = desk.registered(old_id)
-    if old.key_arn is not None:
+    if old.key_arn is not None and desk.can_sign(old):
         disable_key(desk, old.key_arn)
     desk.tell(rotation, REVOKED, {"signer": rotation.old.members(), "since": since, "reason": reason})
     return rotation, assess(desk, rotation, since=since, anchors=anchors)
@@ -226,7 +226,9 @@ def _in_doubt(desk: Desk, rotation: Rotation, stream: str, first: int, last: int
     In a log whose checkpoints cover entries nobody else does.
     """
     if desk.checkpoints is not None and desk.checkpoints.cover_entries:
-        return (first, last - 1) if first < last else None
+        new = desk.registry.load().find(rotation.new_id)
+        begins = new.valid_from.seq.get(stream, last) if new is not None and new.valid_from else last
+        return (first, begins - 1) if first < begins else None
     found: tuple[int, int] | None = None
     after = None
     which = EntryFilter(stream=stream, first_seq=first, last_seq=last)

@@ -14,6 +14,7 @@ from auditseal.core.validity import Bound
 from auditseal.errors import ConflictError, InputError, RejectedError, SignerError
 from auditseal.service.rotate.activate import take_along
 from auditseal.service.rotate.checkpoints import make_checkpoint
+from auditseal.service.rotate.desk import GONE
 from auditseal.service.rotate.proof import require_valid
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from auditseal.service.rotate.desk import Desk
 
 _SECOND: Final = 1_000_000
-_GONE: Final = frozenset({"not-found"})
 
 
 def verify(desk: Desk, rotation: Rotation, *, mac_verifier: MacVerifier | None = None) -> Rotation:
@@ -43,8 +43,8 @@ def verify(desk: Desk, rotation: Rotation, *, mac_verifier: MacVerifier | None =
     rotation.require(Step.ACTIVE)
     if desk.dry_run:
         return rotation
-    take_along(desk, rotation)
-    for stream in rotation.streams:
+    late = take_along(desk, rotation)
+    for stream in dict.fromkeys((*rotation.streams, *rotation.switched, *late)):
         entry = desk.own.append(Event(type=PROBE, stream=stream, payload={"rotation": rotation.id}))
         desk.reached("probe appended")
         signer = desk.turn_of(entry)
@@ -52,7 +52,7 @@ def verify(desk: Desk, rotation: Rotation, *, mac_verifier: MacVerifier | None =
             raise RejectedError(f"{stream} #{entry.seq:,} is for {signer.signer_id} to sign, not {rotation.new_id}")
         desk.own.sign(entry, signer)
         make_checkpoint(desk, stream)
-    excused = rotation.old.signer_id if rotation.emergency else None
+    excused = rotation if rotation.emergency else None
     for name, registry in _registries(desk):
         require_valid(desk, registry, f"the registry at {name}", mac_verifier, excused=excused)
     if not rotation.reached(Step.VERIFIED):
@@ -186,6 +186,6 @@ def disable_key(desk: Desk, key_arn: str) -> None:
     try:
         desk.keys.disable(key_arn)
     except SignerError as error:
-        if error.reason not in _GONE:
+        if error.reason not in GONE:
             raise
     desk.reached("key disabled")

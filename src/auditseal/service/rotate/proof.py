@@ -17,7 +17,8 @@ from auditseal.service.rotate.checkpoints import reach_of_checkpoints
 if TYPE_CHECKING:
     from auditseal.core.entry import StoredEntry
     from auditseal.core.registry import Registry
-    from auditseal.core.report import Report
+    from auditseal.core.report import Finding, Report
+    from auditseal.core.rotation import Rotation
     from auditseal.core.stored_checkpoint import StoredCheckpoint
     from auditseal.ports import CheckpointStore, MacVerifier, Store
     from auditseal.service.rotate.desk import Desk
@@ -60,16 +61,16 @@ class UpToWithCheckpoints(UpTo):
 
 
 def require_valid(
-    desk: Desk, registry: Registry, what: str, mac_verifier: MacVerifier | None, *, excused: str | None = None
+    desk: Desk, registry: Registry, what: str, mac_verifier: MacVerifier | None, *, excused: Rotation | None = None
 ) -> Report:
-    """The report on the log, from seq 0 to where it stands now, if it is valid.
+    """The report on the log, from seq 0 to where it stands now, if it is valid; without what is excused.
 
     Args:
         desk: for the log.
         registry: the signers to accept.
         what: the registry's place, for the texts.
         mac_verifier: asks KMS about MACs; None leaves them unproven.
-        excused: a revoked signer, whose signatures prove nothing and may stand there all the same.
+        excused: a rotation away from a revoked signer, whose entries are proven by nothing, and need not be.
 
     Raises:
         RejectedError: it is invalid.
@@ -84,12 +85,21 @@ def require_valid(
     kept = desk.checkpoints
     source = UpTo(desk.store, ends) if kept is None else UpToWithCheckpoints(kept.store, ends)
     report = audit(source, registry, mac_verifier=mac_verifier)
-    verdict = report.verdict
     if excused is not None:
-        rest = [each for each in report.findings if (each.code, each.actual) != (Code.SIGNER_NOT_VALID_HERE, excused)]
-        verdict = replace(report, findings=tuple(rest)).verdict
+        rest = [each for each in report.findings if not _is_excused(each, excused, registry)]
+        report = replace(report, findings=tuple(rest))
+    verdict = report.verdict
     if verdict is Verdict.VALID:
         return report
     first = next((finding.message for finding in report.findings), report.unreachable or "nothing was checked")
     kind = RejectedError if verdict is Verdict.INVALID else NotCheckedError
     raise kind(f"the log is {verdict} under {what}: {first}")
+
+
+def _is_excused(finding: Finding, rotation: Rotation, registry: Registry) -> bool:
+    """Whether a finding says no more than that the old signer is revoked, and nobody else signed for it."""
+    if finding.code is Code.SIGNER_NOT_VALID_HERE:
+        return finding.actual == rotation.old.signer_id
+    new = registry.find(rotation.new_id)
+    begins = new.valid_from.seq.get(finding.stream or "", 0) if new is not None and new.valid_from else 0
+    return finding.code is Code.UNSIGNED and finding.last_seq is not None and finding.last_seq < begins

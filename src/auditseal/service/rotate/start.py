@@ -30,6 +30,7 @@ from auditseal.core.rotation import (
 )
 from auditseal.core.rotation_event import ROTATED, name_of
 from auditseal.errors import ConflictError, InputError, NotFoundError
+from auditseal.service.rotate.desk import ENABLED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from auditseal.service.rotate.ports import KeyInfo
 
 _NUMBERED: Final = re.compile(r"(.*?)(\d{1,9})")
-_ENABLED: Final = "Enabled"
 NEXT: Final = "-next"
 OWN_STREAMS: Final = OWN_PREFIX.replace(".", "/")
 
@@ -125,12 +125,15 @@ def _streams(desk: Desk, wish: Wish) -> tuple[str, ...]:
         raise NotFoundError(f"the log has no stream {missing[0][:130]}: auditseal list shows its streams")
     if wish.streams:
         return tuple(dict.fromkeys(wish.streams))
-    signers = {stream: desk.current_signer(stream) for stream in present}
+    # A stream that nobody signed yet is no matter of the old signer's, or one of those that go over as they are found.
+    signers = {stream: signer for stream in present if (signer := desk.find_signer(stream)) is not None}
+    if not signers:
+        raise NotFoundError("no entry of the log is signed yet: there is no signer to rotate away from")
     if len(set(signers.values())) > 1:
         said = ", ".join(f"{stream} by {signer}" for stream, signer in list(signers.items())[:5])
         raise ConflictError(f"the streams have several signers ({said}): name those of one with --stream")
     # A stream of the application leads, where there is one: it is there as long as the log.
-    return tuple(sorted(present, key=lambda stream: (stream.startswith(OWN_STREAMS), stream)))
+    return tuple(sorted(signers, key=lambda stream: (stream.startswith(OWN_STREAMS), stream)))
 
 
 def _under_way(rotations: Sequence[Rotation], streams: Sequence[str]) -> Rotation | None:
@@ -290,7 +293,7 @@ def _description(rotation: Rotation) -> str:
 def _keys_of(desk: Desk, rotation: Rotation) -> list[KeyInfo]:
     """The keys that were made for a rotation, oldest first: more than one where two operators began at once."""
     wanted = _description(rotation)
-    made = [key for key in desk.keys.list_signing_keys().keys if key.description == wanted and key.state == _ENABLED]
+    made = [key for key in desk.keys.list_signing_keys().keys if key.description == wanted and key.state == ENABLED]
     return sorted(made, key=lambda key: (key.created, key.key_id))
 
 

@@ -13,6 +13,7 @@ from auditseal.core.validity import Bound
 from auditseal.errors import SignerError
 from auditseal.service.registry_check import check_registry
 from auditseal.service.rotate.activate import activate
+from auditseal.service.rotate.emergency import emergency
 from auditseal.service.rotate.finish import disable, retire, verify
 from auditseal.service.rotate.start import Wish, start
 from support.rotating import ALIAS, NEW, OLD, Deployment
@@ -20,9 +21,14 @@ from support.rotating import ALIAS, NEW, OLD, Deployment
 WISH = Wish(overlap_s=0, alias=ALIAS)
 
 
-@pytest.fixture(params=["checkpoint", "event"])
-def deployment(kms, tmp_path, request):
-    made = Deployment(tmp_path, kms.url, kms.region, mode=request.param, checkpoints=True)
+@pytest.fixture(params=["checkpoint-sqlite", "event-sqlite", "checkpoint-postgres"])
+def deployment(request, kms, tmp_path):
+    mode, _, store = request.param.partition("-")
+    address = None
+    if store == "postgres":
+        server = request.getfixturevalue("postgres")
+        address = server.url(server.create_log_database())
+    made = Deployment(tmp_path, kms.url, kms.region, mode=mode, checkpoints=True, address=address)
     made.create()
     made.append()
     return made
@@ -90,6 +96,17 @@ def test_a_checkpoint_of_the_old_signer_that_was_announced_and_never_signed_is_s
     assert deployment.audit().verdict is Verdict.VALID
 
 
+def test_a_stream_that_one_writer_begins_after_the_switch_others_carry_on(deployment):
+    desk = deployment.desk()
+    with deployment.open_log() as one, deployment.open_log() as other:
+        activate(desk, start(desk, WISH))
+        signers = [log.append("x", {}, stream="fresh").signer for log in (one, other)]
+        desk.keys.disable(deployment.registry().find(OLD).key_arn)
+    assert signers == [NEW, NEW]
+    assert desk.store.count_pending() == 0
+    assert deployment.audit().verdict is Verdict.VALID
+
+
 def test_the_new_signer_cannot_cover_what_the_old_one_left(deployment):
     desk = deployment.desk()
     rotation = activate(desk, start(desk, WISH))
@@ -97,6 +114,46 @@ def test_the_new_signer_cannot_cover_what_the_old_one_left(deployment):
     switched = rotation.switched["default"]
     stretched = deployment.registry().with_changed(NEW, valid_from=Bound(seq={"default": switched + 1}))
     assert Code.SIGNER_NOT_VALID_HERE in {finding.code for finding in deployment.audit(stretched).findings}
+
+
+def test_what_follows_an_emergency_is_verified_although_the_revoked_keys_checkpoints_prove_nothing(deployment):
+    with deployment.open_log() as log:
+        for stream in ("a", "b"):
+            log.append("x", {}, stream=stream, ack="durable")
+        log.sign_pending()
+        desk = deployment.desk()
+        rotation, _ = emergency(desk, WISH, since="2026-01-01T00:00:00.000000Z", reason="stolen")
+        assert log.append("x", {}).signer == NEW
+        assert verify(desk, rotation).step is Step.VERIFIED
+    report = deployment.audit()
+    assert {finding.code for finding in report.findings} <= {Code.SIGNER_NOT_VALID_HERE, Code.UNSIGNED}
+    assert {finding.actual for finding in report.findings} <= {OLD, None}
+    for stream, switched in rotation.switched.items():
+        assert all(each.last_seq <= switched for each in report.findings if each.stream == stream)
+        assert {(signer, first >= switched) for signer, first, _ in covered_by(deployment, stream)} == {(NEW, True)}
+
+
+def test_a_stolen_key_that_is_disabled_already_is_left_behind(deployment):
+    desk = deployment.desk()
+    with deployment.open_log() as log:
+        for stream in ("a", "b"):
+            log.append("x", {}, stream=stream, ack="durable")
+        log.sign_pending()
+        desk.keys.disable(deployment.registry().find(OLD).key_arn)
+        for stream in ("a", "default", "fresh"):
+            log.append("x", {}, stream=stream, ack="durable")
+        rotation, _ = emergency(desk, WISH, since="2026-01-01T00:00:00.000000Z", reason="stolen")
+        for stream in ("a", "b", "default", "fresh", "another"):
+            log.append("x", {}, stream=stream, ack="durable")
+        assert verify(desk, rotation).step is Step.VERIFIED
+        log.sign_pending()
+    assert desk.store.count_pending() == 0
+    report = deployment.audit()
+    assert {finding.code for finding in report.findings} <= {Code.SIGNER_NOT_VALID_HERE, Code.UNSIGNED}
+    assert {finding.actual for finding in report.findings} <= {OLD, None}
+    assert check_registry(deployment.registry(), desk.store).findings == ()
+    signed = {each.stream: each.signed == each.entries for each in report.streams}
+    assert (signed["fresh"], signed["another"]) == (True, True)
 
 
 def test_four_writers_of_one_process_lose_nothing_while_it_goes_over(deployment):

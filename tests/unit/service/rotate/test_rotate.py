@@ -130,6 +130,16 @@ def test_replicas_on_postgresql_go_over_together(kms, tmp_path, postgres):
     desk.store.close()
 
 
+def test_a_stream_that_one_writer_begins_after_the_switch_others_carry_on(deployment, desk):
+    with deployment.open_log() as one, deployment.open_log() as other:
+        activate(desk, start(desk, WISH))
+        signers = [log.append("x", {}, stream="fresh").signer for log in (one, other)]
+        for number in range(60):  # more than a writer looks back on
+            one.append("x", {"n": number}, stream="fresh", ack="durable")
+        signers.append(deployment.open_log().append("x", {}, stream="fresh").signer)
+    assert signers == [NEW, NEW, NEW]
+
+
 def test_a_stream_that_is_not_named_stays_with_the_old_signer(deployment):
     deployment.append(stream="other")
     desk = deployment.desk()

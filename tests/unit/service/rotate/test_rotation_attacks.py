@@ -167,6 +167,18 @@ class TestForgedHandovers:
         announced[0].sign_pending()
         assert codes(announced[0].audit()) == {Code.BAD_ROTATION}
 
+    def test_one_without_the_old_key_counts_from_when_the_registry_revokes_it(self, announced):
+        deployment, desk = announced
+        with deployment.open_log() as log:
+            self.forge(deployment, desk, signers=(NEW,))
+            assert log.append("x", {}).signer == OLD
+            registry = deployment.registry().with_changed(NEW, status=Status.ACTIVE)
+            save_registry(deployment.registry_path, registry.with_changed(OLD, status=Status.REVOKED))
+            assert log.append("x", {}).signer == OLD
+            registry = deployment.registry().with_changed(OLD, extra={"successor": NEW})
+            save_registry(deployment.registry_path, registry)
+            assert log.append("x", {}).signer == NEW
+
     @pytest.mark.parametrize(
         "change",
         [
