@@ -7,18 +7,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 from uuid import UUID, uuid5
 
 from fastapi import Request
 
 from auditseal.core.caller import CONTEXT_MEMBER, Caller
-from auditseal.core.event_text import parse_event
+from auditseal.core.event import Event
+from auditseal.core.event_text import parse_members
 from auditseal.errors import InputError, TooLargeError
 from auditseal.http.errors import MediaTypeError
-
-if TYPE_CHECKING:
-    from auditseal.core.event import Event
 
 JSON: Final = ("application/json",)
 NDJSON: Final = ("application/x-ndjson", "application/jsonl", "application/x-jsonlines")
@@ -99,15 +97,20 @@ def read_event(text: bytes, stream: str, caller: Caller) -> Event:
     Raises:
         InputError: it is none, is meant for another stream, or sets what is the service's to set.
     """
-    event = parse_event(text, stream)
-    if event.stream != stream:
-        raise InputError(f"the event names the stream {str(event.stream)[:128]!r}, and was sent to {stream!r}")
-    context: Any = {} if event.context is None else event.context
-    if type(context) is not dict:
+    members = parse_members(text)
+    named = members.get("stream", stream)
+    if named != stream:
+        raise InputError(f"the event names the stream {str(named)[:128]!r}, and was sent to {stream!r}")
+    context = members.get("context")
+    if context is None:
+        context = {}
+    elif type(context) is not dict:
         raise InputError(f"context must be a JSON object, not {type(context).__name__}")
-    if CONTEXT_MEMBER in context:
+    elif CONTEXT_MEMBER in context:
         raise InputError(f"context.{CONTEXT_MEMBER} is set by the service, from who calls it: leave it out")
-    return replace(event, context={**context, CONTEXT_MEMBER: caller.name})
+    members["stream"] = stream
+    members["context"] = {**context, CONTEXT_MEMBER: caller.name}
+    return Event(**members)
 
 
 def with_key(event: Event, key: str | None, caller: Caller) -> Event:

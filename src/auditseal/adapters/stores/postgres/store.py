@@ -15,6 +15,7 @@ from auditseal.adapters.stores import rows
 from auditseal.adapters.stores.postgres import schema
 from auditseal.adapters.stores.postgres import statements as sql
 from auditseal.adapters.stores.postgres.connection import check_durable, connect, errors_of, shown
+from auditseal.adapters.stores.postgres.copying import copy_data
 from auditseal.adapters.stores.postgres.evidence import EvidenceTables
 from auditseal.adapters.stores.postgres.sessions import Sessions
 from auditseal.core.chain import Head, extend
@@ -261,9 +262,7 @@ def _copy(connection: psycopg.Connection[Any], entries: Sequence[Entry]) -> None
     if not entries:
         return
     with connection.cursor() as cursor, cursor.copy(sql.COPY_ENTRIES) as copy:
-        copy.set_types(sql.ENTRY_TYPES)
-        for entry in entries:
-            copy.write_row(rows.entry_row(entry))
+        copy.write(copy_data(entries))
 
 
 def _add_signatures(connection: psycopg.Connection[Any], signatures: Sequence[NewSignature]) -> None:
