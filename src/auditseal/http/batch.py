@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from auditseal.core.event import Ack, Event
     from auditseal.http.metrics import Metrics
-    from auditseal.service.append import Outcome
     from auditseal.service.log import Log
+    from auditseal.service.receipts import Outcome
 
 PORTION_BYTES: Final = 4 * 1024 * 1024
 _PORTION_LINES: Final = 2000

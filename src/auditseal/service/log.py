@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from auditseal.core.event import Ack, Receipt
     from auditseal.errors import InputError, SignerError
     from auditseal.ports import Signer, Store
-    from auditseal.service.append import Appender, Outcome
+    from auditseal.service.append import Appender
     from auditseal.service.checkpoint import Checkpointer
     from auditseal.service.checkpoint_loop import CheckpointLoop
+    from auditseal.service.receipts import Outcome
     from auditseal.service.seal import Resealer, Sealer
 
 
