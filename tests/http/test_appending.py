@@ -213,6 +213,17 @@ def test_a_fault_while_appending_is_answered_to_each_and_nobody_waits(app, monke
         assert {answer.result().status_code for answer in answers} == {500}
 
 
+def test_in_a_log_of_checkpoints_a_receipt_names_who_signed_the_checkpoint_and_its_calls_are_counted(tmp_path):
+    with running_app(tmp_path, signing_mode="checkpoint", origin="example.com/audit") as app:
+        answer = app.append()
+        assert answer.status_code == 201
+        receipt = answer.json()
+        assert (receipt["status"], receipt["signer"], receipt["signature"]) == ("signed", "development", None)
+        metrics = app.get("/metrics", "operator").text
+        signed = next(line for line in metrics.splitlines() if line.startswith("auditseal_signed_total"))
+        assert float(signed.split()[1]) >= 1
+
+
 class TestWhileTheSignerIsDown:
     @pytest.fixture
     def down(self, app, monkeypatch):

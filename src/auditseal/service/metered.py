@@ -10,8 +10,8 @@ from auditseal.errors import SignerError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from auditseal.core.algorithm import Algorithm
-    from auditseal.ports import Signed, Signer
+    from auditseal.core.algorithm import Algorithm, PublicKey
+    from auditseal.ports import NoteSigner, Signed, Signer
 
 
 class MeteredSigner:
@@ -61,15 +61,38 @@ class MeteredSigner:
 
     def sign(self, digest: bytes) -> Signed:
         """As the signer, observed."""
+        return self._observed(self._signer.sign, digest)
+
+    def close(self) -> None:
+        """As the signer."""
+        self._signer.close()
+
+    def _observed(self, sign: Callable[[bytes], Signed], message: bytes) -> Signed:
         began = self._monotonic()
         try:
-            signed = self._signer.sign(digest)
+            signed = sign(message)
         except SignerError as error:
             self._observe(self._monotonic() - began, error.reason)
             raise
         self._observe(self._monotonic() - began, None)
         return signed
 
-    def close(self) -> None:
+
+class MeteredNoteSigner(MeteredSigner):
+    """Another signer of checkpoints, observed (`auditseal.ports.NoteSigner`)."""
+
+    _signer: NoteSigner
+
+    @property
+    def public_key(self) -> PublicKey | None:
         """As the signer."""
-        self._signer.close()
+        return self._signer.public_key
+
+    def sign_message(self, message: bytes) -> Signed:
+        """As the signer, observed."""
+        return self._observed(self._signer.sign_message, message)
+
+
+def metered(signer: Signer, observe: Callable[[float, str | None], None]) -> MeteredSigner:
+    """The signer, observed; it signs checkpoints if the signer does. See `MeteredSigner`."""
+    return (MeteredNoteSigner if hasattr(signer, "sign_message") else MeteredSigner)(signer, observe)

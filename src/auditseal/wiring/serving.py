@@ -78,14 +78,14 @@ def open_serving(
 
     Args:
         settings: all of them.
-        observe_signing: told of each call to the signer; see `MeteredSigner`.
+        observe_signing: told of each call to the signer; see `metered`.
         without_authentication: let anybody call; the caller has made sure that only this machine can.
 
     Raises:
         ConfigError: nobody could call, since neither tokens nor an OpenID provider is configured.
         AuditSealError: as `open_configured`.
     """
-    from auditseal.service.metered import MeteredSigner
+    from auditseal.service.metered import metered
 
     authenticators = () if without_authentication else _authenticators(settings)
     if not authenticators and not without_authentication:
@@ -93,7 +93,7 @@ def open_serving(
             "nobody could call: make a token with auditseal tokens create and set AUDITSEAL_TOKENS, or set "
             "AUDITSEAL_OIDC_ISSUER and AUDITSEAL_OIDC_AUDIENCE"
         )
-    log = open_configured(settings, watch_s=WATCH_S, wrap_signer=lambda signer: MeteredSigner(signer, observe_signing))
+    log = open_configured(settings, watch_s=WATCH_S, wrap_signer=lambda signer: metered(signer, observe_signing))
     return Serving(settings=settings, log=log, authenticators=authenticators)
 
 
