@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 PORTION_BYTES: Final = 4 * 1024 * 1024
 _PORTION_LINES: Final = 2000
-_IN_MEMORY: Final = 256 * 1024
-_BLOCK: Final = 64 * 1024
+_IN_MEMORY: Final = 1024 * 1024
+_BLOCK: Final = 256 * 1024
 
 
 class Batch:

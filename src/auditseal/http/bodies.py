@@ -83,7 +83,7 @@ async def read_lines(request: Request, *, max_line_bytes: int, limit: int) -> As
         if size > limit:
             raise _too_large(limit)
         *lines, rest = (rest + part).split(b"\n")
-        if len(rest) > max_line_bytes or any(len(line) > max_line_bytes for line in lines):
+        if max(len(rest), max(map(len, lines), default=0)) > max_line_bytes:
             raise TooLargeError(f"a line has more than {max_line_bytes} bytes: store the bulk elsewhere, log its hash")
         if lines:
             yield lines

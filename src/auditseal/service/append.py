@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from auditseal.service.receipts import Outcome, Place
     from auditseal.service.seal import Resealer, Sealed, Sealer
 
-CHUNK: Final = 500
+CHUNK: Final = 1000
 """How many events of a bulk share one transaction."""
 _CHUNKS_UNDER_CHECKPOINT: Final = 64
 """How many chunks may wait for one checkpoint: enough to go on chaining while it is signed."""
@@ -121,7 +121,7 @@ class Appender:
 
         Raises:
             as `append`; a ConflictError names one event, and the others are in the log. At a StoreError, events before
-            those that could not be stored may be in the log (500 share a transaction): give them ids to retry safely.
+            those that could not be stored may be in the log (1,000 share a transaction): give them ids to retry safely.
         """
         return self._append_all([self._draft(event) for event in events], ack)
 
