@@ -213,6 +213,11 @@ def test_a_fault_while_appending_is_answered_to_each_and_nobody_waits(app, monke
         assert {answer.result().status_code for answer in answers} == {500}
 
 
+def test_what_was_acknowledged_as_durable_is_signed_soon_after(app):
+    assert app.append(params={"ack": "durable"}).json()["status"] == "pending"
+    wait_until(lambda: app.serving.log.store.count_pending() == 0, "it is signed", timeout_s=10)
+
+
 def test_in_a_log_of_checkpoints_a_receipt_names_who_signed_the_checkpoint_and_its_calls_are_counted(tmp_path):
     with running_app(tmp_path, signing_mode="checkpoint", origin="example.com/audit") as app:
         answer = app.append()

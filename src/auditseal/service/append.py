@@ -12,6 +12,7 @@ from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from auditseal.core.entry import Entry
 from auditseal.core.event import RESERVED_TYPES, Event, Limits, Receipt, make_draft
 from auditseal.errors import (
     AuditSealError,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import Future
 
-    from auditseal.core.entry import Entry, StoredEntry, StoredSignature
+    from auditseal.core.entry import StoredEntry, StoredSignature
     from auditseal.core.event import Ack, Draft
     from auditseal.ports import Appended, Clock, Signer, Store
     from auditseal.service.checkpoint_loop import CheckpointLoop
@@ -295,7 +296,7 @@ class Appender:
             return _Chunk(outcomes, signing, [])
         if self._sealer is None or ack == "durable":
             self._backlog.grew(len(due))
-            self._wake()
+            self._leave(signing)
             return _Chunk(outcomes, [], [])
         return _Chunk(outcomes, signing, self._sealer.begin(signing))
 
@@ -317,6 +318,14 @@ class Appender:
     def _refuses_pending(self, ack: Ack) -> bool:
         """Whether a caller who asked for this is answered with an error while the signature is due."""
         return ack == "signed" and self._policy.on_failure == "refuse" and self._signer is not None
+
+    def _leave(self, due: Sequence[Entry | StoredEntry]) -> None:
+        """Leaves entries to be signed in the background."""
+        new = [entry for entry in due if isinstance(entry, Entry)]
+        if self._resealer is not None and new:
+            self._resealer.take(new)
+        if len(new) < len(due):
+            self._wake()
 
     def _wake(self) -> None:
         if self._resealer is not None:

@@ -162,6 +162,8 @@ class Log:
             return self._cover_pending(self._checkpoints.checkpointer)
         if self._sealer is None:
             raise ConfigError("no signer is configured: set AUDIT_SIGNING_KMS_KEY_ID and AUDIT_SIGNER_KID")
+        if self._resealer is not None:
+            self._resealer.release()
         return self._sealer.sign_pending()
 
     def _cover_pending(self, checkpointer: Checkpointer) -> Backlog:
