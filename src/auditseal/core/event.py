@@ -291,8 +291,14 @@ def format_time(micros: Micros) -> str:
     seconds, rest = divmod(micros, 1_000_000)
     if seconds >= 0:
         with suppress(ValueError, OverflowError, OSError):
-            return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:06d}Z"
+            return f"{_format_second(seconds)}.{rest:06d}Z"
     raise InputError(f"{micros} µs is no time between the years 1970 and 9999")
+
+
+@lru_cache(maxsize=16)
+def _format_second(seconds: int) -> str:
+    """A second without its fraction; many times in a row are of the same."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def parse_time(text: str) -> Micros:

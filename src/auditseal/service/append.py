@@ -29,14 +29,14 @@ from auditseal.service.receipts import receipts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from concurrent.futures import Future
 
     from auditseal.core.entry import StoredEntry, StoredSignature
     from auditseal.core.event import Ack, Draft
     from auditseal.ports import Appended, Clock, Signer, Store
     from auditseal.service.checkpoint_loop import CheckpointLoop
+    from auditseal.service.line import Sealing
     from auditseal.service.receipts import Outcome, Place
-    from auditseal.service.seal import Resealer, Sealed, Sealer
+    from auditseal.service.seal import Resealer, Sealer
 
 CHUNK: Final = 1000
 """How many events of a bulk share one transaction."""
@@ -49,7 +49,7 @@ class _Chunk(NamedTuple):
 
     outcomes: list[Appended | AuditSealError]
     signing: list[Entry | StoredEntry]
-    futures: list[Future[Sealed]]
+    sealings: list[Sealing]
 
 
 class _Part(NamedTuple):
@@ -304,7 +304,7 @@ class Appender:
         signed: dict[Place, StoredSignature] = {}
         cause: SignerError | None = None
         if self._sealer is not None and ack == "signed":
-            sealed = self._sealer.finish(chunk.signing, chunk.futures)
+            sealed = self._sealer.finish(chunk.signing, chunk.sealings)
             for entry, one in zip(chunk.signing, sealed, strict=True):
                 if one.signature is not None:
                     signed[entry.stream, entry.seq] = one.signature

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import threading
 import time
-from concurrent.futures import Future
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -21,7 +20,7 @@ from auditseal.ports import NewSignature
 from auditseal.service.follow_up import FollowUp
 from auditseal.service.group import GroupCommit
 from auditseal.service.ids import now_micros
-from auditseal.service.line import FIRST_PAUSE_S, LONGEST_PAUSE_S, Sealed, SigningLine, done
+from auditseal.service.line import FIRST_PAUSE_S, LONGEST_PAUSE_S, Sealed, SigningLine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
     from auditseal.core.entry import Entry, StoredEntry
     from auditseal.ports import Clock, Signer, Store
+    from auditseal.service.line import Sealing
     from auditseal.service.succession import Succession
 
 __all__ = ["Backlog", "Resealer", "Sealed", "Sealer"]
@@ -90,7 +90,7 @@ class Sealer:
         """What signs now: the configured signer, or the last that took over from it."""
         return self._line.signer
 
-    def begin(self, entries: Sequence[Entry | StoredEntry]) -> list[Future[Sealed]]:
+    def begin(self, entries: Sequence[Entry | StoredEntry]) -> list[Sealing]:
         """Starts signing; `finish` waits for it. The entries count as in flight from here on.
 
         Raises:
@@ -106,13 +106,13 @@ class Sealer:
             self._end_flight(entries)
             raise
 
-    def finish(self, entries: Sequence[Entry | StoredEntry], futures: Sequence[Future[Sealed]]) -> list[Sealed]:
+    def finish(self, entries: Sequence[Entry | StoredEntry], sealings: Sequence[Sealing]) -> list[Sealed]:
         """Waits for what `begin` started, stores the signatures, and says what became of each entry.
 
         A signature that could not be stored counts as none: its entry stays pending, and the outcome says why.
         """
         try:
-            outcomes = [future.result() for future in futures]
+            outcomes = [sealing.result() for sealing in sealings]
             made = [
                 NewSignature(stream=entry.stream, seq=entry.seq, signature=outcome.signature)
                 for entry, outcome in zip(entries, outcomes, strict=True)
@@ -169,12 +169,12 @@ class Sealer:
         with self._lock:
             self._in_flight.difference_update((entry.stream, entry.seq) for entry in entries)
 
-    def _submit(self, entry: Entry | StoredEntry, succession: Succession) -> Future[Sealed]:
+    def _submit(self, entry: Entry | StoredEntry, succession: Succession) -> Sealing:
         """Hands an entry to the signer whose turn it is; where that cannot be said, the entry stays pending."""
         try:
             signer = succession.signer_of(entry)
         except SignerError as error:
-            return done(Sealed(None, error))
+            return Sealed(None, error)
         line = self._line
         if signer is not line.signer:
             with self._lock:
