@@ -132,8 +132,9 @@ class Replicas:
         scheme: str = "http",
         ready: bool = True,
         program: Path | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> Replica:
-        """Starts `auditseal serve`, or a program that serves in its place."""
+        """Starts `auditseal serve`, or a program that serves in its place, with further settings if need be."""
         port = port or free_port()
         self._count += 1
         log = self._folder / f"serve-{self._count}.log"
@@ -141,9 +142,9 @@ class Replicas:
         command = [sys.executable, "-c", _SERVE, "serve", "--listen", listen, *options]
         if program is not None:
             command = [sys.executable, str(program), *options]
-        environment = {**self._environment, "AUDITSEAL_LISTEN": listen}
+        settings = {**self._environment, **(environment or {}), "AUDITSEAL_LISTEN": listen}
         with log.open("wb") as output:
-            process = subprocess.Popen(command, cwd=self._folder, env=environment, stdout=output, stderr=output)
+            process = subprocess.Popen(command, cwd=self._folder, env=settings, stdout=output, stderr=output)
         replica = Replica(f"{scheme}://127.0.0.1:{port}", process, log)
         self.running.append(replica)
         if ready:
