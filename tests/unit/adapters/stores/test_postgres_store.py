@@ -213,7 +213,7 @@ def test_an_insert_and_its_signatures_whose_answer_was_lost_stand_once(proxied: 
     entries = make_entries(3)
     proxy.arm()
     store.insert(entries, [signature_for(entry) for entry in entries])
-    proxy.arm(b"INSERT INTO auditseal.signatures")
+    proxy.arm(b"another")  # in the data of a COPY
     store.add_signatures([signature_for(entry, signer="another") for entry in entries])
     assert proxy.cuts == 2
     assert [len(entry.signatures) for entry in store.walk()] == [2, 2, 2]
