@@ -295,6 +295,15 @@ class TestWhereAnUnsignedEventIsAnError:
 
 
 class TestBatches:
+    def test_whatever_a_line_holds_its_outcome_is_one_line(self, app):
+        strange = '},{"line":7}\n'
+        lines = [{"type": "a", "stream": strange}, {"type": strange}, {"type": '"},{"line":', "actor": '},{"line":'}]
+        answer, outcomes = _batch(app, [*lines, {"type": "a"}])
+        assert answer.status_code == 200
+        assert [outcome["line"] for outcome in outcomes] == [1, 2, 3, 4]
+        assert "line" in outcomes[0]["problem"]["detail"]
+        assert [list(outcome) for outcome in outcomes[2:]] == [["line", "receipt"]] * 2
+
     def test_each_line_has_an_outcome_in_its_order(self, app):
         id_ = str(uuid.uuid4())
         lines = [
