@@ -2,8 +2,9 @@
 
 Single events: 64 connections, each event acknowledged when it is signed, against an endpoint of the same process that
 reads the same body and answers. Batches: two replicas, NDJSON, acknowledged when durable; a batch's events count when
-its answer has come, and their signatures follow later. Everything shares the machine: PostgreSQL (with fsync), the
-replicas and wrk.
+its answer has come. Their signatures follow: in a log of checkpoints one for many, in a log of signed events each its
+own, of which so many as are named were stored when the load ended. Everything shares the machine: PostgreSQL (with
+fsync), the replicas and wrk.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from support.service import Replica, Replicas, make_token, service_environment
 
 CLIENTS, ROUNDS, SECONDS = 64, 5, 4
 LINES, SENDERS, BATCH_SECONDS, GOAL = 1000, 4, 10, 20_000
+_MODES = {"checkpoint": "a signature for each checkpoint", "event": "a signature for each event"}
 _EVENT = {
     "type": "agent.heartbeat",
     "actor": "agent:a-1",
@@ -72,8 +74,8 @@ def counted(process: subprocess.Popen[str]) -> dict[str, float]:
 
 
 @contextlib.contextmanager
-def serving() -> Iterator[tuple[Replicas, str, str, Path]]:
-    """Replicas on a new PostgreSQL log, its address, a token, and a folder."""
+def serving(**further: str) -> Iterator[tuple[Replicas, str, str, Path]]:
+    """Replicas on a new PostgreSQL log, its address, a token, and a folder; `further` settings are the replicas'."""
     with running_postgres() as server, tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         address = server.url(server.create_database())
@@ -81,7 +83,10 @@ def serving() -> Iterator[tuple[Replicas, str, str, Path]]:
         init_log(load_settings({"log": address}, environment={}, folder=folder).settings)
         token = make_token(folder / "tokens.json")
         environment = service_environment(
-            AUDITSEAL_LOG=address, AUDITSEAL_TOKENS=str(folder / "tokens.json"), AUDITSEAL_RATE_LIMIT_PER_S="0"
+            AUDITSEAL_LOG=address,
+            AUDITSEAL_TOKENS=str(folder / "tokens.json"),
+            AUDITSEAL_RATE_LIMIT_PER_S="0",
+            **further,
         )
         replicas = Replicas(folder, environment)
         try:
@@ -112,8 +117,11 @@ def single() -> Result:
     )
 
 
-def batches() -> Result:
-    with serving() as (replicas, address, token, folder):
+def batches(mode: str) -> Result:
+    settings = {"AUDITSEAL_SIGNING_MODE": mode}
+    if mode == "checkpoint":
+        settings["AUDITSEAL_ORIGIN"] = "example.com/bench"
+    with serving(**settings) as (replicas, address, token, folder):
         running: list[Replica] = [replicas.start(ready=True) for _ in range(2)]
         body = (json.dumps(_EVENT) + "\n").encode() * LINES
         load = Load(folder, token, body, "application/x-ndjson")
@@ -126,11 +134,12 @@ def batches() -> Result:
         rate = sum(LINES * one["requests"] / one["seconds"] for one in figures)
         with closing(open_store(address, read_only=True)) as store:
             stored = sum(head.seq + 1 for head in store.streams())
+            signed = stored - store.count_pending()
         told = LINES * sum(one["requests"] for one in figures)
         assert stored >= told, f"{told:,.0f} events were acknowledged, and {stored:,} are in the log"
     return Result(
-        what=f"events over HTTP in NDJSON batches of {LINES:,}, two replicas, durable",
-        ours=f"{rate:,.0f} events/s",
+        what=f"events over HTTP in NDJSON batches of {LINES:,}, two replicas, durable, {_MODES[mode]}",
+        ours=f"{rate:,.0f} events/s, {signed / stored:.0%} signed by the end",
         theirs=f"the goal, {GOAL:,} events/s on two cores",
         ratio=rate / GOAL,
         goal="at least 1",
@@ -140,7 +149,7 @@ def batches() -> Result:
 
 def measure() -> list[Result]:
     need_wrk()
-    return [single(), batches()]
+    return [single(), *map(batches, _MODES)]
 
 
 if __name__ == "__main__":

@@ -69,6 +69,7 @@ ENVIRONMENT: Final[dict[str, tuple[str, ...]]] = {
     "max_batch_bytes": ("AUDITSEAL_MAX_BATCH_BYTES",),
     "verification_limit": ("AUDITSEAL_VERIFICATION_LIMIT",),
     "tail_limit": ("AUDITSEAL_TAIL_LIMIT",),
+    "body_timeout_s": ("AUDITSEAL_BODY_TIMEOUT_S",),
     "drain_s": ("AUDITSEAL_DRAIN_S",),
     "min_free_mib": ("AUDITSEAL_MIN_FREE_MIB",),
 }
@@ -120,6 +121,7 @@ class Settings(BaseModel):
         max_batch_bytes: of one NDJSON batch.
         verification_limit: how many verifications run at once.
         tail_limit: how many live tails may be open.
+        body_timeout_s: within how many seconds a request's body must have come; of a batch, its next part.
         drain_s: how many seconds requests in flight have to finish when the service stops.
         min_free_mib: free space on the log's disk below which the service is not ready.
     """
@@ -168,6 +170,7 @@ class Settings(BaseModel):
     max_batch_bytes: int = Field(default=64 * MAX_BYTES, ge=1024)
     verification_limit: int = Field(default=1, ge=1, le=100)
     tail_limit: int = Field(default=64, ge=0, le=10_000)
+    body_timeout_s: float = Field(default=30, gt=0, le=3600)
     drain_s: float = Field(default=30, gt=0, le=3600)
     min_free_mib: int = Field(default=256, ge=0)
 

@@ -213,6 +213,22 @@ def test_a_fault_while_appending_is_answered_to_each_and_nobody_waits(app, monke
         assert {answer.result().status_code for answer in answers} == {500}
 
 
+def test_what_was_acknowledged_as_durable_is_signed_soon_after(app):
+    assert app.append(params={"ack": "durable"}).json()["status"] == "pending"
+    wait_until(lambda: app.serving.log.store.count_pending() == 0, "it is signed", timeout_s=10)
+
+
+def test_in_a_log_of_checkpoints_a_receipt_names_who_signed_the_checkpoint_and_its_calls_are_counted(tmp_path):
+    with running_app(tmp_path, signing_mode="checkpoint", origin="example.com/audit") as app:
+        answer = app.append()
+        assert answer.status_code == 201
+        receipt = answer.json()
+        assert (receipt["status"], receipt["signer"], receipt["signature"]) == ("signed", "development", None)
+        metrics = app.get("/metrics", "operator").text
+        signed = next(line for line in metrics.splitlines() if line.startswith("auditseal_signed_total"))
+        assert float(signed.split()[1]) >= 1
+
+
 class TestWhileTheSignerIsDown:
     @pytest.fixture
     def down(self, app, monkeypatch):
@@ -279,6 +295,15 @@ class TestWhereAnUnsignedEventIsAnError:
 
 
 class TestBatches:
+    def test_whatever_a_line_holds_its_outcome_is_one_line(self, app):
+        strange = '},{"line":7}\n'
+        lines = [{"type": "a", "stream": strange}, {"type": strange}, {"type": '"},{"line":', "actor": '},{"line":'}]
+        answer, outcomes = _batch(app, [*lines, {"type": "a"}])
+        assert answer.status_code == 200
+        assert [outcome["line"] for outcome in outcomes] == [1, 2, 3, 4]
+        assert "line" in outcomes[0]["problem"]["detail"]
+        assert [list(outcome) for outcome in outcomes[2:]] == [["line", "receipt"]] * 2
+
     def test_each_line_has_an_outcome_in_its_order(self, app):
         id_ = str(uuid.uuid4())
         lines = [

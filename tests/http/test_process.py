@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx2
@@ -20,6 +23,7 @@ from auditseal.cli.entry import run
 from auditseal.client import Client
 from auditseal.core.event import Event
 from auditseal.errors import ServiceError
+from auditseal.wiring.sources import open_store
 from support.service import Replicas, make_log, make_token, service_environment, wait_until
 
 
@@ -171,6 +175,56 @@ class TestTls:
         for certificate in (None, strange):
             with Client(replica.url, certificate=certificate, **arguments) as client, pytest.raises(ServiceError):
                 client.append("a")
+
+
+class TestSlowBodies:
+    """Over a socket: a body of 5 parts, of which some come and the rest does not."""
+
+    @pytest.fixture
+    def send(self, replicas, folder, token):
+        replica = replicas.start(environment={"AUDITSEAL_BODY_TIMEOUT_S": "2"})
+        event = b'{"type":"agent.spawned"}\n'
+
+        def call(path: str, media_type: str, *, parts: int, pause_s: float) -> tuple[int, dict[str, str], list[str]]:
+            head = (
+                f"POST /v1/streams/agents/{path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n"
+                f"Content-Type: {media_type}\r\nContent-Length: {5 * len(event)}\r\n\r\n"
+            )
+            port = int(replica.url.rpartition(":")[2])
+            with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+                connection.sendall(head.encode())
+                for _ in range(parts):
+                    connection.sendall(event)
+                    time.sleep(pause_s)
+                answer = http.client.HTTPResponse(connection)
+                answer.begin()
+                lines = answer.read().decode().splitlines()
+                headers = {name.lower(): value for name, value in answer.getheaders()}
+                # Where the answer ends the connection, nothing follows.
+                assert headers.get("connection") != "close" or connection.recv(1) == b""
+                return answer.status, headers, lines
+
+        return call
+
+    @pytest.mark.parametrize(
+        ("path", "media_type"), [("events", "application/json"), ("events:batch", "application/x-ndjson")]
+    )
+    def test_one_that_stays_away_is_refused_and_nothing_appended(self, send, folder, path, media_type):
+        status, headers, (problem,) = send(path, media_type, parts=2, pause_s=0)
+        assert (status, headers["connection"]) == (408, "close")
+        assert headers["content-type"] == "application/problem+json"
+        members = json.loads(problem)
+        assert (members["type"], members["retryable"]) == ("urn:auditseal:problem:too-slow", True)
+        with closing(open_store(f"sqlite:///{folder / 'audit.db'}", read_only=True)) as store:
+            assert store.count() == 0
+
+    def test_a_batch_may_take_its_time_as_long_as_more_of_it_comes(self, send):
+        status, _, lines = send("events:batch", "application/x-ndjson", parts=5, pause_s=0.6)
+        assert (status, len(lines)) == (200, 5)
+
+    def test_a_single_event_may_not(self, send):
+        status, _, (problem,) = send("events", "application/json", parts=4, pause_s=0.6)
+        assert (status, json.loads(problem)["status"]) == (408, 408)
 
 
 class TestStopping:

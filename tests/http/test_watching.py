@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from pydantic import TypeAdapter
@@ -121,6 +123,33 @@ class TestReadiness:
         assert app.client.get("/healthz").status_code == 200
 
     def test_it_is_not_while_it_drains(self, app):
+        app.client.app.state.parts.draining.set()
+        assert app.client.get("/readyz").status_code == 503
+
+    def test_the_database_is_asked_once_for_all_who_ask_within_a_second(self, app, monkeypatch):
+        asked = []
+        now = [1000.0]
+        readiness = app.client.app.state.parts.readiness
+        ask = readiness._ask
+
+        def ask_slowly():
+            asked.append(now[0])
+            time.sleep(0.05)
+            return ask()
+
+        monkeypatch.setattr(readiness, "_monotonic", lambda: now[0])
+        monkeypatch.setattr(readiness, "_ask", ask_slowly)
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda _: app.client.get("/readyz").status_code, range(24)))
+        now[0] += 0.9
+        answers.append(app.client.get("/readyz").status_code)
+        assert (set(answers), asked) == ({200}, [1000.0])
+        now[0] += 0.2
+        app.client.get("/readyz")
+        assert asked == [1000.0, 1001.1]
+
+    def test_that_it_drains_is_said_at_once(self, app):
+        assert app.client.get("/readyz").status_code == 200
         app.client.app.state.parts.draining.set()
         assert app.client.get("/readyz").status_code == 503
 

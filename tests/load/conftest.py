@@ -36,6 +36,6 @@ def replicas(tmp_path: Path, address: str, token: str) -> Iterator[Replicas]:
         AUDITSEAL_TOKENS=str(tmp_path / "tokens.json"),
         AUDITSEAL_KMS_DEADLINE_S="2",  # what a dead replica leaves is taken up after one and a half of it
     )
-    running = Replicas(tmp_path, environment)
+    running = Replicas(tmp_path, environment, forked=True)
     yield running
     running.close()

@@ -9,6 +9,9 @@ import time
 from functools import partial
 
 from auditseal.client import Client
+from auditseal.config import load_settings
+from auditseal.core.event import Event
+from auditseal.wiring.logs import open_configured
 from auditseal.wiring.sources import open_store
 from support.load import Account, check_account, verified, write, writers
 from support.service import is_up, wait_until
@@ -120,12 +123,10 @@ def _is_up(replica) -> bool:
 
 
 def test_what_a_dead_replica_left_unsigned_another_signs_unasked(tmp_path, address, token, replicas):
-    first = replicas.start()
-    with Client(first.url, token=token) as client:
-        for _ in range(30):
-            client.append("a", ack="durable")
-    first.kill()
-    assert _pending(address) > 0
+    # As a replica leaves it that dies between a commit and the signatures.
+    with open_configured(load_settings({"log": address}).settings, background=False) as dead:
+        dead.append_many([Event(type="a")] * 30, ack="durable")
+    assert _pending(address) == 30
     replicas.start()
     wait_until(lambda: _pending(address) == 0, "another replica signs what is left", timeout_s=60)
     assert verified(address, _signers(tmp_path)).verdict == "valid"

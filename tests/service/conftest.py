@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from auditseal.adapters.stores.sqlite.store import SqliteStore
-from auditseal.service.append import Appender, SigningPolicy
+from auditseal.service.append import Appender
+from auditseal.service.backlog import SigningPolicy
 from auditseal.service.log import Log
 from auditseal.service.seal import Sealer
 from fakes.scripted_signer import ScriptedSigner

@@ -25,7 +25,7 @@ from auditseal.errors import (
     SignerError,
     StoreError,
 )
-from auditseal.service.append import SigningPolicy
+from auditseal.service.backlog import SigningPolicy
 from auditseal.service.checkpoint import Pace, find_origin
 from auditseal.service.tree import StreamTree
 from support.evidence import LOG, Key

@@ -7,6 +7,7 @@ import pytest
 from auditseal.adapters.stores.sqlite.store import SqliteStore
 from auditseal.core.event import Event
 from auditseal.errors import ConfigError, StoreError
+from auditseal.service import follow_up, seal
 from auditseal.service.append import Appender
 from auditseal.service.audit import audit
 from auditseal.service.log import Log
@@ -219,6 +220,73 @@ def test_what_stays_pending_is_signed_in_the_background(background, signer, stor
 def test_what_was_appended_as_durable_is_signed_in_the_background(background, store):
     background.append("test.event", ack="durable")
     until(lambda: store.count_pending() == 0)
+
+
+@pytest.fixture
+def patient(store, signer):
+    """A log that leaves to other processes, for a minute, what they are just signing."""
+    sealer = Sealer(store, signer)
+    resealer = Resealer(sealer, grace_s=60, first_pause_s=0.01)
+    log = Log(store, Appender(store, sealer, resealer=resealer), sealer=sealer, resealer=resealer)
+    yield log
+    log.close()
+
+
+def test_what_was_appended_as_durable_is_signed_at_once_by_who_appended_it(patient, store, signer):
+    patient.append_many([Event(type="test.event")] * 250, ack="durable")
+    until(lambda: store.count_pending() == 0)
+    assert len(signer.digests) == 250
+    assert patient._resealer._thread is None
+
+
+def test_what_was_appended_as_durable_is_signed_before_a_log_closes(patient, address, signer):
+    signer.before = lambda _: threading.Event().wait(0.01)
+    patient.append_many([Event(type="test.event")] * 50, ack="durable")
+    patient.close()
+    again = SqliteStore(address)
+    assert again.count_pending() == 0
+    again.close()
+
+
+def test_what_waits_when_somebody_signs_all_that_is_pending_is_signed_once(patient, store, signer):
+    released = threading.Event()
+    signer.before = lambda _: released.wait(10)
+    patient.append("test.event", ack="durable")
+    until(lambda: signer.digests)
+    patient.append("test.event", ack="durable")
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(patient.sign_pending)
+        until(lambda: len(signer.digests) == 2)
+        released.set()
+        assert asked.result().signed == 1
+    patient.close()
+    assert len(signer.digests) == 2
+
+
+@pytest.mark.parametrize("limit", ["_OWN_SHARE_OF_GRACE", "_MOST_HELD_BYTES"])
+def test_what_a_process_cannot_come_to_is_left_to_the_others(store, signer, monkeypatch, limit):
+    monkeypatch.setattr(seal if limit == "_OWN_SHARE_OF_GRACE" else follow_up, limit, 0)
+    sealer = Sealer(store, signer)
+    woken = threading.Event()
+    resealer = Resealer(sealer, grace_s=60, first_pause_s=0.01)
+    monkeypatch.setattr(resealer._follow_up, "_let_go", woken.set)
+    log = Log(store, Appender(store, sealer, resealer=resealer), sealer=sealer, resealer=resealer)
+    log.append("test.event", ack="durable")
+    assert woken.wait(10)
+    log.close()
+    assert signer.digests == []
+
+
+def test_where_it_cannot_be_read_whose_turn_it_is_nothing_stays_in_flight(make, store, signer):
+    class Unreadable:
+        def signer_of(self, _):
+            raise StoreError("locked", retryable=True)
+
+    _pend(make, 1)
+    sealer = Sealer(store, signer, succession=Unreadable())
+    with pytest.raises(StoreError):
+        sealer.sign_pending()
+    assert sealer.in_flight == 0
 
 
 def test_the_background_thread_ends_with_the_backlog_and_comes_back(background, store):

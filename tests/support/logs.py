@@ -15,7 +15,8 @@ from auditseal.core.event import Micros
 from auditseal.core.registered_signer import RegisteredSigner
 from auditseal.core.registry import Registry
 from auditseal.ports import Signed
-from auditseal.service.append import Appender, SigningPolicy
+from auditseal.service.append import Appender
+from auditseal.service.backlog import SigningPolicy
 from auditseal.service.checkpoint import Checkpointer, Pace
 from auditseal.service.checkpoint_loop import CheckpointLoop
 from auditseal.service.log import Log

@@ -27,6 +27,7 @@ from auditseal.http.metrics import Metrics
 from auditseal.service.ids import now_micros
 from auditseal.wiring.logs import init_log
 from auditseal.wiring.serving import Serving, open_serving
+from support.forked import ForkedProcess
 
 START_S = 60.0
 _SERVE = "from auditseal.cli.entry import main; main()"
@@ -104,7 +105,7 @@ class Replica:
     """
 
     url: str
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | ForkedProcess
     log: Path
 
     def kill(self) -> None:
@@ -117,11 +118,12 @@ class Replica:
 
 
 class Replicas:
-    """Starts replicas and ends them all."""
+    """Starts replicas and ends them all; `forked` from a process that has the imports done, where many are started."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str], *, forked: bool = False) -> None:
         self._folder = folder
         self._environment = environment
+        self._forked = forked
         self.running: list[Replica] = []
         self._count = 0
 
@@ -132,18 +134,24 @@ class Replicas:
         scheme: str = "http",
         ready: bool = True,
         program: Path | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> Replica:
-        """Starts `auditseal serve`, or a program that serves in its place."""
+        """Starts `auditseal serve`, or a program that serves in its place, with further settings if need be."""
         port = port or free_port()
         self._count += 1
         log = self._folder / f"serve-{self._count}.log"
         listen = f"127.0.0.1:{port}"
-        command = [sys.executable, "-c", _SERVE, "serve", "--listen", listen, *options]
+        arguments = ["serve", "--listen", listen, *options]
+        command = [sys.executable, "-c", _SERVE, *arguments]
         if program is not None:
             command = [sys.executable, str(program), *options]
-        environment = {**self._environment, "AUDITSEAL_LISTEN": listen}
-        with log.open("wb") as output:
-            process = subprocess.Popen(command, cwd=self._folder, env=environment, stdout=output, stderr=output)
+        settings = {**self._environment, **(environment or {}), "AUDITSEAL_LISTEN": listen}
+        process: subprocess.Popen[bytes] | ForkedProcess
+        if self._forked and program is None:
+            process = ForkedProcess(arguments, cwd=self._folder, env=settings, output=log)
+        else:
+            with log.open("wb") as output:
+                process = subprocess.Popen(command, cwd=self._folder, env=settings, stdout=output, stderr=output)
         replica = Replica(f"{scheme}://127.0.0.1:{port}", process, log)
         self.running.append(replica)
         if ready:

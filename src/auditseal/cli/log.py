@@ -93,9 +93,11 @@ def append(
         id=id_,
         context=None if context is None else _json_option("--context", context),
     )
-    with open_configured(load_settings({"log": log}).settings) as opened:
+    asked = _ack(ack)
+    # Who asks for the disk alone is not kept waiting for the signer when the command ends.
+    with open_configured(load_settings({"log": log}).settings, background=asked == "signed") as opened:
         try:
-            receipt = opened.append_event(event, ack=_ack(ack))
+            receipt = opened.append_event(event, ack=asked)
         except SignaturePendingError as error:
             # The event is in the log, and its receipt is what proves it; the exit code tells the rest.
             (receipt,) = error.receipts

@@ -51,24 +51,11 @@ def extend(head: Head, drafts: Iterable[Draft], now: Micros) -> list[Entry]:
         now: the clock; where it stands before the head's time, the head's time is kept.
     """
     time = max(format_time(now), head.time)
-    seq, prev_hash = head.seq, head.hash
+    prev_hash = head.hash
     entries = []
-    for draft in drafts:
-        seq += 1
+    for seq, draft in enumerate(drafts, head.seq + 1):
         body = draft.body(seq, time)
         hash_ = entry_hash(body, prev_hash)
-        entries.append(
-            Entry(
-                stream=draft.stream,
-                seq=seq,
-                id=draft.id,
-                time=time,
-                type=draft.type,
-                actor=draft.actor,
-                body=body,
-                prev_hash=prev_hash,
-                hash=hash_,
-            )
-        )
+        entries.append(Entry(draft.stream, seq, draft.id, time, draft.type, draft.actor, body, prev_hash, hash_))
         prev_hash = hash_
     return entries

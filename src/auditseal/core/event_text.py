@@ -5,7 +5,7 @@ Source: `docs/spec/body.md` §4.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from auditseal.core.canonical import parse_json
 from auditseal.core.event import Event
@@ -26,20 +26,23 @@ def parse_event(text: bytes, stream: str) -> Event:
         CanonicalError: not JSON, or not JSON that every reader takes alike.
         InputError: not an object, or a member that the caller cannot set.
     """
+    members = parse_members(text)
+    return Event(**{"stream": stream, **members})
+
+
+def parse_members(text: bytes) -> dict[str, Any]:
+    """The members of an event's JSON text: a `type`, and none that the caller cannot set.
+
+    Raises:
+        as `parse_event`.
+    """
     members = parse_json(text, max_bytes=MAX_LINE_BYTES)
     if type(members) is not dict:
         raise InputError('an event is a JSON object, such as {"type": "agent.spawned", "payload": {}}')
-    if unknown := set(members) - _MEMBERS:
-        name = min(unknown)
+    if not members.keys() <= _MEMBERS:
+        name = min(members.keys() - _MEMBERS)
         hint = ": the log sets it" if name in ("time", "seq", "v") else ": put what is yours into payload"
         raise InputError(f"an event has no member {name[:40]!r}{hint}")
     if "type" not in members:
         raise InputError("the event has no type, such as agent.spawned")
-    return Event(
-        type=members["type"],
-        payload=members.get("payload", {}),
-        actor=members.get("actor"),
-        stream=members.get("stream", stream),
-        id=members.get("id"),
-        context=members.get("context"),
-    )
+    return members

@@ -23,6 +23,7 @@ from auditseal.http.intake import Intake
 from auditseal.http.jobs import Jobs
 from auditseal.http.limits import RateLimit, Room
 from auditseal.http.middleware import Envelope
+from auditseal.http.readiness import Readiness
 from auditseal.http.state import State, json_answer
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def create_app(serving: Serving, metrics: Metrics) -> FastAPI:
         metrics=metrics,
         intake=Intake(serving.log),
         jobs=Jobs(serving.verify, limit=settings.verification_limit, finished=metrics.count_report),
+        readiness=Readiness(serving),
         tails=Room(settings.tail_limit, "live tails"),
     )
 

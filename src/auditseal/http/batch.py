@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
     from auditseal.core.event import Ack, Event
     from auditseal.http.metrics import Metrics
-    from auditseal.service.append import Outcome
     from auditseal.service.log import Log
+    from auditseal.service.receipts import Outcome
 
 PORTION_BYTES: Final = 4 * 1024 * 1024
 _PORTION_LINES: Final = 2000
-_IN_MEMORY: Final = 256 * 1024
-_BLOCK: Final = 64 * 1024
+_IN_MEMORY: Final = 1024 * 1024
+_BLOCK: Final = 256 * 1024
 
 
 class Batch:
@@ -81,7 +81,7 @@ class Batch:
         if not isinstance(error, TooLargeError):
             members["detail"] += " (this line and those after it: send them again, under the same ids)"
         self._metrics.count_refused(kind_of(error).name)
-        self._write({"line": self._answered + 1, "problem": members})
+        self._write([{"line": self._answered + 1, "problem": members}])
         return True
 
     def outcomes(self) -> Iterator[bytes]:
@@ -110,22 +110,24 @@ class Batch:
 
     def _keep(self, numbers: list[int], outcomes: list[Outcome]) -> None:
         new = repeated = 0
-        text = []
+        lines = []
         for number, outcome in zip(numbers, outcomes, strict=True):
             if isinstance(outcome, AuditSealError):
                 self._metrics.count_refused(kind_of(outcome).name)
-                text.append(_line({"line": number, "problem": problem_members(outcome)}))
+                lines.append({"line": number, "problem": problem_members(outcome)})
                 continue
             new, repeated = (new, repeated + 1) if outcome.repeated else (new + 1, repeated)
-            text.append(_line({"line": number, "receipt": receipt_members(outcome)}))
+            lines.append({"line": number, "receipt": receipt_members(outcome)})
         self._metrics.count_appended(new, repeated)
         self._appended += new + repeated
         self._answered = numbers[-1] if numbers else self._answered
-        self._kept.write(b"".join(text))
+        self._write(lines)
 
-    def _write(self, members: dict[str, Any]) -> None:
-        self._kept.write(_line(members))
+    def _write(self, lines: list[dict[str, Any]]) -> None:
+        """Keeps outcomes, each an object whose first member is `line`.
 
-
-def _line(members: dict[str, Any]) -> bytes:
-    return orjson.dumps(members, option=orjson.OPT_APPEND_NEWLINE)
+        One text for all costs a quarter of one for each. What parts two outcomes can stand nowhere else: within a
+        string a quote would have a backslash before it, and no object within an outcome begins with `line`.
+        """
+        if lines:
+            self._kept.write(orjson.dumps(lines)[1:-1].replace(b'},{"line":', b'}\n{"line":') + b"\n")

@@ -5,20 +5,20 @@ Source: `docs/http.md`, `docs/spec/body.md` §4.
 
 from __future__ import annotations
 
+from asyncio import timeout
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 from uuid import UUID, uuid5
 
 from fastapi import Request
 
 from auditseal.core.caller import CONTEXT_MEMBER, Caller
-from auditseal.core.event_text import parse_event
+from auditseal.core.event import Event
+from auditseal.core.event_text import parse_members
 from auditseal.errors import InputError, TooLargeError
-from auditseal.http.errors import MediaTypeError
-
-if TYPE_CHECKING:
-    from auditseal.core.event import Event
+from auditseal.http.errors import MediaTypeError, SlowBodyError
 
 JSON: Final = ("application/json",)
 NDJSON: Final = ("application/x-ndjson", "application/jsonl", "application/x-jsonlines")
@@ -54,43 +54,67 @@ def check_length(request: Request, limit: int) -> None:
         raise _too_large(limit)
 
 
-async def read_body(request: Request, limit: int) -> bytes:
+async def read_body(request: Request, limit: int, *, timeout_s: float) -> bytes:
     """The whole body.
 
     Raises:
         TooLargeError: it has more than `limit` bytes.
+        SlowBodyError: it has not come after `timeout_s`.
     """
     check_length(request, limit)
     parts: list[bytes] = []
     size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size > limit:
-            raise _too_large(limit)
-        parts.append(part)
+    async with _in_time(timeout_s):
+        async for part in request.stream():
+            size += len(part)
+            if size > limit:
+                raise _too_large(limit)
+            parts.append(part)
     return b"".join(parts)
 
 
-async def read_lines(request: Request, *, max_line_bytes: int, limit: int) -> AsyncIterator[list[bytes]]:
+async def read_lines(
+    request: Request, *, max_line_bytes: int, limit: int, timeout_s: float
+) -> AsyncIterator[list[bytes]]:
     """The lines of a body as they come, some at a time, without the empty line that may follow the last.
 
     Raises:
         TooLargeError: a line, or the whole, is larger than allowed.
+        SlowBodyError: nothing has come for `timeout_s`; the time in which its reader did not ask does not count.
     """
     check_length(request, limit)
     rest = b""
     size = 0
-    async for part in request.stream():
+    async for part in _parts(request, timeout_s):
         size += len(part)
         if size > limit:
             raise _too_large(limit)
         *lines, rest = (rest + part).split(b"\n")
-        if len(rest) > max_line_bytes or any(len(line) > max_line_bytes for line in lines):
+        if max(len(rest), max(map(len, lines), default=0)) > max_line_bytes:
             raise TooLargeError(f"a line has more than {max_line_bytes} bytes: store the bulk elsewhere, log its hash")
         if lines:
             yield lines
     if rest:
         yield [rest]
+
+
+async def _parts(request: Request, timeout_s: float) -> AsyncIterator[bytes]:
+    stream = request.stream()
+    while True:
+        async with _in_time(timeout_s):
+            part = await anext(stream, None)
+        if part is None:
+            return
+        yield part
+
+
+@asynccontextmanager
+async def _in_time(timeout_s: float) -> AsyncIterator[None]:
+    try:
+        async with timeout(timeout_s):
+            yield
+    except TimeoutError:
+        raise SlowBodyError(f"the body, or more of it, did not come within {timeout_s:g} s: send it at once") from None
 
 
 def read_event(text: bytes, stream: str, caller: Caller) -> Event:
@@ -99,15 +123,20 @@ def read_event(text: bytes, stream: str, caller: Caller) -> Event:
     Raises:
         InputError: it is none, is meant for another stream, or sets what is the service's to set.
     """
-    event = parse_event(text, stream)
-    if event.stream != stream:
-        raise InputError(f"the event names the stream {str(event.stream)[:128]!r}, and was sent to {stream!r}")
-    context: Any = {} if event.context is None else event.context
-    if type(context) is not dict:
+    members = parse_members(text)
+    named = members.get("stream", stream)
+    if named != stream:
+        raise InputError(f"the event names the stream {str(named)[:128]!r}, and was sent to {stream!r}")
+    context = members.get("context")
+    if context is None:
+        context = {}
+    elif type(context) is not dict:
         raise InputError(f"context must be a JSON object, not {type(context).__name__}")
-    if CONTEXT_MEMBER in context:
+    elif CONTEXT_MEMBER in context:
         raise InputError(f"context.{CONTEXT_MEMBER} is set by the service, from who calls it: leave it out")
-    return replace(event, context={**context, CONTEXT_MEMBER: caller.name})
+    members["stream"] = stream
+    members["context"] = {**context, CONTEXT_MEMBER: caller.name}
+    return Event(**members)
 
 
 def with_key(event: Event, key: str | None, caller: Caller) -> Event:

@@ -36,11 +36,19 @@ if TYPE_CHECKING:
     from fastapi import Request
 
 MEDIA_TYPE: Final = "application/problem+json"
+END_CONNECTION: Final = {"Connection": "close"}
+"""On the answer to a request whose body is not read to its end: what is left of it is not waited for."""
 _RETRY_AFTER_S: Final = 2.0
 
 
 class MediaTypeError(InputError):
     """The body is of a type that is not read here."""
+
+
+class SlowBodyError(InputError):
+    """The body did not come in time."""
+
+    retryable = True
 
 
 class Kind(NamedTuple):
@@ -60,6 +68,7 @@ _OVERLOADED: Final = {
 _TOO_LARGE: Final = Kind(413, "too-large", "Larger than the service reads")
 _TABLE: Final[tuple[tuple[type[AuditSealError], Kind], ...]] = (
     (MediaTypeError, Kind(415, "unsupported-media-type", "The body is of another type")),
+    (SlowBodyError, Kind(408, "too-slow", "The body did not come in time")),
     (TooLargeError, _TOO_LARGE),
     (CanonicalError, Kind(400, "not-canonical", "Not JSON that every reader takes alike")),
     (InputError, Kind(400, "invalid-input", "The request is not acceptable")),
@@ -112,6 +121,8 @@ def answer_error(request: Request, error: Exception) -> Response:
     headers = {}
     if isinstance(error, UnauthenticatedError):
         headers["WWW-Authenticate"] = 'Bearer realm="auditseal"'
+    if isinstance(error, SlowBodyError):
+        headers |= END_CONNECTION
     if isinstance(error, OverloadedError):
         headers["Retry-After"] = str(math.ceil(error.retry_after_s))
     elif kind.status == 503:  # noqa: PLR2004 - Service Unavailable

@@ -33,7 +33,7 @@ from auditseal.http.bodies import (
     wire_limit,
     with_key,
 )
-from auditseal.http.errors import answer_error
+from auditseal.http.errors import END_CONNECTION, answer_error
 from auditseal.http.gate import Producer, admit
 from auditseal.http.state import json_answer, state_of
 
@@ -68,7 +68,7 @@ _APPENDED: Final[dict[str, Any]] = {
         200: {**_APPENDED, "description": "It was in the log already, under this id."},
         201: {**_APPENDED, "description": "Appended and signed."},
         202: {**_APPENDED, "description": "Appended and durable; the signature is due."},
-        **wire.problems(400, 404, 409, 413, 415),
+        **wire.problems(400, 404, 408, 409, 413, 415),
     },
     openapi_extra={
         "parameters": wire.append_parameters(),
@@ -86,12 +86,13 @@ async def append(request: Request) -> Response:
     stream = check_stream(request.path_params["stream"])
     ack = _ack(request.query_params.getlist("ack")) if request.scope["query_string"] else "signed"
     check_media_type(request, JSON)
-    limit = wire_limit(state.serving.settings.max_body_bytes)
+    settings = state.serving.settings
+    limit = wire_limit(settings.max_body_bytes)
     given = request.headers.get("content-length", "")
     size = min(int(given), limit) if given.isascii() and given.isdecimal() else limit
     state.memory.take(size)
     try:
-        body = await read_body(request, limit)
+        body = await read_body(request, limit, timeout_s=settings.body_timeout_s)
         if len(body) > _MOST_READ_AT_ONCE:
             event = await run_in_threadpool(read_event, body, stream, caller)
         else:
@@ -129,7 +130,7 @@ def _ack(given: list[str]) -> Ack:
                 }
             },
         },
-        **wire.problems(400, 404, 413, 415),
+        **wire.problems(400, 404, 408, 413, 415),
     },
     openapi_extra={
         "requestBody": {
@@ -153,8 +154,11 @@ async def append_batch(
     most = wire_limit(settings.max_body_bytes)
     state.memory.take(PORTION_BYTES + most)
     batch = Batch(state.serving.log, lambda line: read_event(line, stream, caller), ack=ack, metrics=state.metrics)
+    headers: dict[str, str] = {}
     try:
-        async for lines in read_lines(request, max_line_bytes=most, limit=settings.max_batch_bytes):
+        async for lines in read_lines(
+            request, max_line_bytes=most, limit=settings.max_batch_bytes, timeout_s=settings.body_timeout_s
+        ):
             if batch.add(lines):
                 await run_in_threadpool(batch.flush)
         await run_in_threadpool(batch.flush)
@@ -162,9 +166,10 @@ async def append_batch(
         if not batch.end_early(error):
             batch.close()
             raise
+        headers = END_CONNECTION
     finally:
         state.memory.give_back(PORTION_BYTES + most)
-    return StreamingResponse(batch.outcomes(), media_type="application/x-ndjson")
+    return StreamingResponse(batch.outcomes(), headers=headers, media_type="application/x-ndjson")
 
 
 def _status(receipt: Receipt) -> int:

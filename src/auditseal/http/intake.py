@@ -18,8 +18,8 @@ from auditseal.service.append import CHUNK
 
 if TYPE_CHECKING:
     from auditseal.core.event import Ack, Event
-    from auditseal.service.append import Outcome
     from auditseal.service.log import Log
+    from auditseal.service.receipts import Outcome
 
 _log: Final = structlog.get_logger("auditseal.http")
 _GROUPS: Final = {True: 2, False: 16}

@@ -33,7 +33,7 @@ class Metrics:
         self._refused = Counter(
             "auditseal_refused", "Requests and batch lines refused, by problem.", ["problem"], registry=registry
         )
-        self._signed = Counter("auditseal_signed", "Entries signed by this process.", registry=registry)
+        self._signed = Counter("auditseal_signed", "Entries and checkpoints signed by this process.", registry=registry)
         self._pending = Gauge("auditseal_pending", "Entries of the log without a signature.", registry=registry)
         self._signing = Histogram(
             "auditseal_signer_seconds", "Time a signature took.", buckets=_SIGNING_BUCKETS, registry=registry
@@ -60,7 +60,7 @@ class Metrics:
         self._counted_at: float | None = None
 
     def observe_signing(self, seconds: float, reason: str | None) -> None:
-        """One call of the signer; see `MeteredSigner`."""
+        """One call of the signer; see `metered`."""
         self._signing.observe(seconds)
         if reason is None:
             self._signed.inc()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ssl
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _HIGHEST_PORT: Final = 65535
 _KEEP_ALIVE_S: Final = 30
+_OBJECTS_BETWEEN_COLLECTIONS: Final = 50_000
 _log: Final = structlog.get_logger("auditseal.http")
 
 
@@ -57,6 +59,7 @@ def run(settings: Settings, *, without_authentication: bool = False) -> None:
     serving = open_serving(
         settings, observe_signing=metrics.observe_signing, without_authentication=without_authentication
     )
+    _spare_collections()
     try:
         app = create_app(serving, metrics)
         config = _config(app, settings, host, port)
@@ -76,6 +79,17 @@ def run(settings: Settings, *, without_authentication: bool = False) -> None:
     finally:
         serving.close()
     _log.info("stopped")
+
+
+def _spare_collections() -> None:
+    """Looks for cycles more rarely, and never among what was there at the start.
+
+    What requests make has hardly any cycles, and is gone before it would be looked at; the looking took a tenth of the
+    time of a batch.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
 
 
 def parse_listen(text: str) -> tuple[str, int]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from auditseal.http.intake import Intake
     from auditseal.http.jobs import Jobs
     from auditseal.http.metrics import Metrics
+    from auditseal.http.readiness import Readiness
     from auditseal.wiring.serving import Serving
 
 MEMORY_BYTES: Final = 256 * 1024 * 1024
@@ -33,6 +34,7 @@ class State:
         metrics: its counters.
         intake: where single events are appended.
         jobs: its verifications.
+        readiness: what `/readyz` says.
         memory: bytes of bodies being held.
         tails: live tails being open.
         tail_threads: those in which tails read, apart from those of requests.
@@ -43,6 +45,7 @@ class State:
     metrics: Metrics
     intake: Intake
     jobs: Jobs
+    readiness: Readiness
     tails: Room
     memory: Room = field(default_factory=lambda: Room(MEMORY_BYTES, "large requests"))
     tail_threads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(4))

@@ -25,7 +25,7 @@ _MOST_BYTES: Final = 256 * 1024
 
 async def _asked_body(request: Request) -> bytes:
     check_media_type(request, JSON)
-    return await read_body(request, _MOST_BYTES)
+    return await read_body(request, _MOST_BYTES, timeout_s=state_of(request).serving.settings.body_timeout_s)
 
 
 def _parse(body: bytes) -> wire.VerificationIn:
@@ -44,7 +44,7 @@ def _parse(body: bytes) -> wire.VerificationIn:
     response_model=wire.Verification,
     responses={
         202: {"headers": {"Location": {"description": "The verification.", "schema": {"type": "string"}}}},
-        **wire.problems(400, 404, 413, 415),
+        **wire.problems(400, 404, 408, 413, 415),
     },
     openapi_extra={
         "requestBody": {

@@ -227,6 +227,7 @@ _PROBLEMS: Final = {
     401: "Who calls is not known: `unauthenticated`.",
     403: "The caller lacks the role, or the stream is not one of its own: `forbidden`.",
     404: "There is no such thing: `not-found`.",
+    408: "The body did not come in time: `too-slow`. The connection ends.",
     409: "The id stands for another event: `conflict`.",
     413: "Larger than the service reads: `too-large`.",
     415: "The body is of another type: `unsupported-media-type`.",

@@ -30,8 +30,7 @@ class Appended(NamedTuple):
     found: StoredEntry | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewSignature:
+class NewSignature(NamedTuple):
     """A signature to be stored for an entry."""
 
     stream: str

@@ -8,13 +8,11 @@ Source: `docs/life-of-an-entry.md`.
 
 from __future__ import annotations
 
-import threading
-import time
 from collections import deque
-from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from auditseal.core.entry import Entry
 from auditseal.core.event import RESERVED_TYPES, Event, Limits, Receipt, make_draft
 from auditseal.errors import (
     AuditSealError,
@@ -24,42 +22,26 @@ from auditseal.errors import (
     SignaturePendingError,
     SignerError,
 )
+from auditseal.service.backlog import BacklogGauge, SigningPolicy, refuse_pending
 from auditseal.service.group import GroupCommit
 from auditseal.service.ids import new_id, now_micros
+from auditseal.service.receipts import receipts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from concurrent.futures import Future
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from auditseal.core.entry import Entry, StoredEntry, StoredSignature
+    from auditseal.core.entry import StoredEntry, StoredSignature
     from auditseal.core.event import Ack, Draft
     from auditseal.ports import Appended, Clock, Signer, Store
     from auditseal.service.checkpoint_loop import CheckpointLoop
-    from auditseal.service.seal import Resealer, Sealed, Sealer
+    from auditseal.service.line import Sealing
+    from auditseal.service.receipts import Outcome, Place
+    from auditseal.service.seal import Resealer, Sealer
 
-CHUNK: Final = 500
+CHUNK: Final = 1000
 """How many events of a bulk share one transaction."""
-_RECOUNT_S: Final = 2.0
 _CHUNKS_UNDER_CHECKPOINT: Final = 64
 """How many chunks may wait for one checkpoint: enough to go on chaining while it is signed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SigningPolicy:
-    """What happens while the signer is down.
-
-    Attributes:
-        on_failure: `refuse` answers an event whose signature is due with an error, and accepts nothing new once the
-            backlog is full; `queue` answers with a receipt that says `pending`, and goes on.
-        backlog_limit: how many entries may wait for a signature under `refuse`.
-    """
-
-    on_failure: Literal["refuse", "queue"] = "queue"
-    backlog_limit: int = 1000
-
-
-Outcome = Receipt | AuditSealError
-"""What became of one event of many: its receipt, or why it alone was not appended."""
 
 
 class _Chunk(NamedTuple):
@@ -67,7 +49,7 @@ class _Chunk(NamedTuple):
 
     outcomes: list[Appended | AuditSealError]
     signing: list[Entry | StoredEntry]
-    futures: list[Future[Sealed]]
+    sealings: list[Sealing]
 
 
 class _Part(NamedTuple):
@@ -117,7 +99,7 @@ class Appender:
         self._chaining: GroupCommit[Draft, Appended] = GroupCommit(
             lambda drafts: store.append(drafts, clock), max_items=CHUNK
         )
-        self._backlog = _BacklogGauge(store, sealer)
+        self._backlog = BacklogGauge(store, sealer)
 
     def append(self, event: Event, ack: Ack = "signed") -> Receipt:
         """Appends one event.
@@ -140,7 +122,7 @@ class Appender:
 
         Raises:
             as `append`; a ConflictError names one event, and the others are in the log. At a StoreError, events before
-            those that could not be stored may be in the log (500 share a transaction): give them ids to retry safely.
+            those that could not be stored may be in the log (1,000 share a transaction): give them ids to retry safely.
         """
         return self._append_all([self._draft(event) for event in events], ack)
 
@@ -160,7 +142,8 @@ class Appender:
             if isinstance(outcome, AuditSealError):
                 raise outcome
             receipts.append(outcome)
-        self._refuse_pending(receipts, ack, next((part.cause for part in parts if part.cause is not None), None))
+        if self._refuses_pending(ack):
+            refuse_pending(receipts, next((part.cause for part in parts if part.cause is not None), None))
         return receipts
 
     def stream(self, events: Iterable[Event | InputError], ack: Ack = "signed") -> Iterator[list[Outcome]]:
@@ -207,9 +190,9 @@ class Appender:
         return outcomes
 
     def _as_of_one(self, outcome: Outcome, ack: Ack, cause: SignerError | None) -> Outcome:
-        if isinstance(outcome, Receipt):
+        if isinstance(outcome, Receipt) and self._refuses_pending(ack):
             try:
-                self._refuse_pending([outcome], ack, cause)
+                refuse_pending([outcome], cause)
             except SignaturePendingError as error:
                 return error
         return outcome
@@ -292,7 +275,7 @@ class Appender:
             self._admit(len(drafts))
         appended = iter(self._chaining.submit(drafts) if drafts else ())
         outcomes: list[Appended | AuditSealError] = []
-        due: dict[tuple[str, int], Entry | StoredEntry] = {}
+        due: dict[Place, Entry | StoredEntry] = {}
         for draft in asked:
             if isinstance(draft, InputError):
                 outcomes.append(draft)
@@ -313,15 +296,15 @@ class Appender:
             return _Chunk(outcomes, signing, [])
         if self._sealer is None or ack == "durable":
             self._backlog.grew(len(due))
-            self._wake()
+            self._leave(signing)
             return _Chunk(outcomes, [], [])
         return _Chunk(outcomes, signing, self._sealer.begin(signing))
 
     def _finish(self, chunk: _Chunk, ack: Ack) -> _Part:
-        signed: dict[tuple[str, int], StoredSignature] = {}
+        signed: dict[Place, StoredSignature] = {}
         cause: SignerError | None = None
         if self._sealer is not None and ack == "signed":
-            sealed = self._sealer.finish(chunk.signing, chunk.futures)
+            sealed = self._sealer.finish(chunk.signing, chunk.sealings)
             for entry, one in zip(chunk.signing, sealed, strict=True):
                 if one.signature is not None:
                     signed[entry.stream, entry.seq] = one.signature
@@ -330,109 +313,24 @@ class Appender:
                 self._backlog.grew(len(chunk.signing) - len(signed))
                 self._wake()
         covered = self._covering.wait(chunk.signing) if self._covering is not None and chunk.signing else {}
-        receipts: list[Outcome] = []
-        told: set[tuple[str, int]] = set()
-        for outcome in chunk.outcomes:
-            if isinstance(outcome, AuditSealError):
-                receipts.append(outcome)
-                continue
-            receipt = _receipt(outcome, signed, covered, self._turn_of, told)
-            told.add((receipt.stream, receipt.seq))
-            receipts.append(receipt)
-        return _Part(receipts, cause or self._outage)
+        return _Part(receipts_of(chunk.outcomes, signed, covered, self._turn_of), cause or self._outage)
+
+    def _refuses_pending(self, ack: Ack) -> bool:
+        """Whether a caller who asked for this is answered with an error while the signature is due."""
+        return ack == "signed" and self._policy.on_failure == "refuse" and self._signer is not None
+
+    def _leave(self, due: Sequence[Entry | StoredEntry]) -> None:
+        """Leaves entries to be signed in the background."""
+        new = [entry for entry in due if isinstance(entry, Entry)]
+        if self._resealer is not None and new:
+            self._resealer.take(new)
+        if len(new) < len(due):
+            self._wake()
 
     def _wake(self) -> None:
         if self._resealer is not None:
             self._resealer.wake()
 
-    def _refuse_pending(self, receipts: Sequence[Receipt], ack: Ack, cause: SignerError | None) -> None:
-        pending = [receipt for receipt in receipts if receipt.status == "pending"]
-        if ack == "durable" or not pending or self._policy.on_failure == "queue" or self._signer is None:
-            return
-        cause = cause or SignerError("the signer did not answer", reason="unknown", retryable=True)
-        first = pending[0]
-        what = f"{first.stream} #{first.seq}" + (f" and {len(pending) - 1} more" if len(pending) > 1 else "")
-        raise SignaturePendingError(
-            f"{what} is in the log, and its signature is due: {cause}. Do not send it again; it is signed when the "
-            "signer answers, at the latest by auditseal sign-pending",
-            receipts=receipts,
-            cause=cause,
-        )
-
-
-class _BacklogGauge:
-    """Knows roughly how many entries are pending without asking the store for every event."""
-
-    def __init__(self, store: Store, sealer: Sealer | None) -> None:
-        self._store = store
-        self._sealer = sealer
-        self._lock = threading.Lock()
-        self._known = 0
-        self._counted_at: float | None = None
-
-    def grew(self, by: int) -> None:
-        with self._lock:
-            self._known += by
-
-    def check(self, more: int, limit: int) -> None:
-        """Refuses if `more` new entries would not fit.
-
-        Raises:
-            BacklogFullError: names both numbers.
-        """
-        with self._lock:
-            stale = self._counted_at is None or (self._known and time.monotonic() - self._counted_at > _RECOUNT_S)
-            if stale or self._known + more > limit:
-                # What is just being signed has no signature yet, and is no backlog.
-                in_flight = self._sealer.in_flight if self._sealer is not None else 0
-                self._known = max(0, self._store.count_pending() - in_flight)
-                self._counted_at = time.monotonic()
-            if self._known and self._known + more > limit:
-                raise BacklogFullError(pending=self._known, limit=limit)
-
 
 def _conflict(draft: Draft) -> ConflictError:
     return ConflictError(f"the id {draft.id} stands in {draft.stream} for another event: give this one its own id")
-
-
-def _receipt(
-    outcome: Appended,
-    signed: dict[tuple[str, int], StoredSignature],
-    covered: Mapping[str, int],
-    turn_of: Callable[[str, int], Signer | None],
-    told: set[tuple[str, int]],
-) -> Receipt:
-    """The receipt of an outcome; `told` are the entries that an event before it in the same call has made."""
-    entry = outcome.new or outcome.found
-    assert entry is not None
-    if outcome.found is not None and outcome.found.signatures:
-        signature: StoredSignature | None = outcome.found.signatures[0]
-    else:
-        signature = signed.get((entry.stream, entry.seq))
-    named = outcome.found.columns if outcome.found is not None else outcome.new
-    signer = turn_of(entry.stream, entry.seq)
-    coverer = signer if signature is None and entry.seq < covered.get(entry.stream, 0) else None
-    is_signed = signature is not None or coverer is not None
-    return Receipt(
-        stream=entry.stream,
-        seq=entry.seq,
-        id=str(named.id if named else ""),
-        time=str(named.time if named else ""),
-        hash=entry.hash,
-        prev_hash=entry.prev_hash,
-        status="signed" if is_signed else "pending",
-        signer=signature.signer if signature is not None else coverer.signer_id if coverer is not None else None,
-        algorithm=signature.algorithm
-        if signature is not None
-        else str(coverer.algorithm.id)
-        if coverer is not None
-        else None,
-        signature=signature.signature if signature is not None else None,
-        development=is_signed and _is_local(signer, signature),
-        repeated=outcome.found is not None or (entry.stream, entry.seq) in told,
-    )
-
-
-def _is_local(signer: Signer | None, signature: StoredSignature | None) -> bool:
-    """Whether a signature, or the checkpoint in its place, is by this log's own signer, and that a local one."""
-    return signer is not None and signer.development and (signature is None or signature.signer == signer.signer_id)

@@ -6,8 +6,8 @@ Source: `docs/life-of-an-entry.md`.
 from __future__ import annotations
 
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Final, NamedTuple
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from auditseal.core.entry import StoredSignature
 from auditseal.core.event import format_time
@@ -28,6 +28,17 @@ class Sealed(NamedTuple):
     signature: StoredSignature | None
     error: SignerError | None
 
+    def result(self) -> Sealed:
+        """Itself: what is known already stands in for a `Sealing`."""
+        return self
+
+
+class Sealing(Protocol):
+    """A signature that is being made: a future, or what has become of it."""
+
+    def result(self) -> Sealed:
+        """Waits until it is known what became of it."""
+
 
 class SigningLine:
     """Signs hashes with one signer. Safe to use from many threads."""
@@ -47,10 +58,10 @@ class SigningLine:
         """Why the signer is held to be down, while it is."""
         return self._outage
 
-    def submit(self, digest: bytes) -> Future[Sealed]:
-        """Starts signing a hash; at once where signing costs only local CPU."""
+    def submit(self, digest: bytes) -> Sealing:
+        """Starts signing a hash; signs it at once where that costs only local CPU."""
         if self._pool is None:
-            return done(self._sign(digest))
+            return self._sign(digest)
         return self._pool.submit(self._sign, digest)
 
     def close(self) -> None:
@@ -96,10 +107,3 @@ class SigningLine:
                 self._try_again_at = self._monotonic() + self._pause_s
             self._outage = error
         return Sealed(None, error)
-
-
-def done(outcome: Sealed) -> Future[Sealed]:
-    """A future that has its result."""
-    future: Future[Sealed] = Future()
-    future.set_result(outcome)
-    return future

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from auditseal.core.event import Ack, Receipt
     from auditseal.errors import InputError, SignerError
     from auditseal.ports import Signer, Store
-    from auditseal.service.append import Appender, Outcome
+    from auditseal.service.append import Appender
     from auditseal.service.checkpoint import Checkpointer
     from auditseal.service.checkpoint_loop import CheckpointLoop
+    from auditseal.service.receipts import Outcome
     from auditseal.service.seal import Resealer, Sealer
 
 
@@ -161,6 +162,8 @@ class Log:
             return self._cover_pending(self._checkpoints.checkpointer)
         if self._sealer is None:
             raise ConfigError("no signer is configured: set AUDIT_SIGNING_KMS_KEY_ID and AUDIT_SIGNER_KID")
+        if self._resealer is not None:
+            self._resealer.release()
         return self._sealer.sign_pending()
 
     def _cover_pending(self, checkpointer: Checkpointer) -> Backlog:

@@ -11,15 +11,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from auditseal.core.algorithm import Algorithm, PublicKey
-    from auditseal.ports import NoteSigner, Signed
+    from auditseal.ports import NoteSigner, Signed, Signer
 
 
 class MeteredSigner:
-    """Another signer, observed (`auditseal.ports.NoteSigner`)."""
+    """Another signer, observed (`auditseal.ports.Signer`)."""
 
     def __init__(
         self,
-        signer: NoteSigner,
+        signer: Signer,
         observe: Callable[[float, str | None], None],
         *,
         monotonic: Callable[[], float] = time.perf_counter,
@@ -55,11 +55,6 @@ class MeteredSigner:
         """As the signer."""
         return self._signer.concurrency
 
-    @property
-    def public_key(self) -> PublicKey | None:
-        """As the signer."""
-        return self._signer.public_key
-
     def start(self) -> None:
         """As the signer."""
         self._signer.start()
@@ -68,20 +63,36 @@ class MeteredSigner:
         """As the signer, observed."""
         return self._observed(self._signer.sign, digest)
 
-    def sign_message(self, message: bytes) -> Signed:
-        """As the signer, observed."""
-        return self._observed(self._signer.sign_message, message)
-
     def close(self) -> None:
         """As the signer."""
         self._signer.close()
 
-    def _observed(self, sign: Callable[[bytes], Signed], what: bytes) -> Signed:
+    def _observed(self, sign: Callable[[bytes], Signed], message: bytes) -> Signed:
         began = self._monotonic()
         try:
-            signed = sign(what)
+            signed = sign(message)
         except SignerError as error:
             self._observe(self._monotonic() - began, error.reason)
             raise
         self._observe(self._monotonic() - began, None)
         return signed
+
+
+class MeteredNoteSigner(MeteredSigner):
+    """Another signer of checkpoints, observed (`auditseal.ports.NoteSigner`)."""
+
+    _signer: NoteSigner
+
+    @property
+    def public_key(self) -> PublicKey | None:
+        """As the signer."""
+        return self._signer.public_key
+
+    def sign_message(self, message: bytes) -> Signed:
+        """As the signer, observed."""
+        return self._observed(self._signer.sign_message, message)
+
+
+def metered(signer: Signer, observe: Callable[[float, str | None], None]) -> MeteredSigner:
+    """The signer, observed; it signs checkpoints if the signer does. See `MeteredSigner`."""
+    return (MeteredNoteSigner if hasattr(signer, "sign_message") else MeteredSigner)(signer, observe)

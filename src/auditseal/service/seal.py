@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import threading
 import time
-from concurrent.futures import Future
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -18,9 +17,10 @@ from typing import TYPE_CHECKING, Final
 from auditseal.core.event import Micros, format_time
 from auditseal.errors import SignerError, StoreError
 from auditseal.ports import NewSignature
+from auditseal.service.follow_up import FollowUp
 from auditseal.service.group import GroupCommit
 from auditseal.service.ids import now_micros
-from auditseal.service.line import FIRST_PAUSE_S, LONGEST_PAUSE_S, Sealed, SigningLine, done
+from auditseal.service.line import FIRST_PAUSE_S, LONGEST_PAUSE_S, Sealed, SigningLine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,12 +28,15 @@ if TYPE_CHECKING:
 
     from auditseal.core.entry import Entry, StoredEntry
     from auditseal.ports import Clock, Signer, Store
+    from auditseal.service.line import Sealing
     from auditseal.service.succession import Succession
 
 __all__ = ["Backlog", "Resealer", "Sealed", "Sealer"]
 
 _GROUP_SIZE: Final = 1000
 _PAGE: Final = 500
+_OWN_SHARE_OF_GRACE: Final = 1 / 3
+"""Within it a process begins to sign what it appended; the rest of the grace is time for the signer to answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,21 +90,29 @@ class Sealer:
         """What signs now: the configured signer, or the last that took over from it."""
         return self._line.signer
 
-    def begin(self, entries: Sequence[Entry | StoredEntry]) -> list[Future[Sealed]]:
-        """Starts signing; `finish` waits for it. The entries count as in flight from here on."""
+    def begin(self, entries: Sequence[Entry | StoredEntry]) -> list[Sealing]:
+        """Starts signing; `finish` waits for it. The entries count as in flight from here on.
+
+        Raises:
+            StoreError: whose turn it is cannot be read; nothing is in flight.
+        """
         with self._lock:
             self._in_flight.update((entry.stream, entry.seq) for entry in entries)
-        if self._succession is None:
-            return [self._line.submit(entry.hash) for entry in entries]
-        return [self._submit(entry, self._succession) for entry in entries]
+        try:
+            if self._succession is None:
+                return [self._line.submit(entry.hash) for entry in entries]
+            return [self._submit(entry, self._succession) for entry in entries]
+        except BaseException:
+            self._end_flight(entries)
+            raise
 
-    def finish(self, entries: Sequence[Entry | StoredEntry], futures: Sequence[Future[Sealed]]) -> list[Sealed]:
+    def finish(self, entries: Sequence[Entry | StoredEntry], sealings: Sequence[Sealing]) -> list[Sealed]:
         """Waits for what `begin` started, stores the signatures, and says what became of each entry.
 
         A signature that could not be stored counts as none: its entry stays pending, and the outcome says why.
         """
         try:
-            outcomes = [future.result() for future in futures]
+            outcomes = [sealing.result() for sealing in sealings]
             made = [
                 NewSignature(stream=entry.stream, seq=entry.seq, signature=outcome.signature)
                 for entry, outcome in zip(entries, outcomes, strict=True)
@@ -113,8 +124,7 @@ class Sealer:
             lost = SignerError(f"its signature was not stored: {error}", reason="not-stored", retryable=error.retryable)
             return [Sealed(None, outcome.error or lost) for outcome in outcomes]
         finally:
-            with self._lock:
-                self._in_flight.difference_update((entry.stream, entry.seq) for entry in entries)
+            self._end_flight(entries)
         return outcomes
 
     def sign_pending(self, *, grace_s: float = 0.0, stop: threading.Event | None = None) -> Backlog:
@@ -155,12 +165,16 @@ class Sealer:
         for line in self._lines.values():
             line.close()
 
-    def _submit(self, entry: Entry | StoredEntry, succession: Succession) -> Future[Sealed]:
+    def _end_flight(self, entries: Sequence[Entry | StoredEntry]) -> None:
+        with self._lock:
+            self._in_flight.difference_update((entry.stream, entry.seq) for entry in entries)
+
+    def _submit(self, entry: Entry | StoredEntry, succession: Succession) -> Sealing:
         """Hands an entry to the signer whose turn it is; where that cannot be said, the entry stays pending."""
         try:
             signer = succession.signer_of(entry)
         except SignerError as error:
-            return done(Sealed(None, error))
+            return Sealed(None, error)
         line = self._line
         if signer is not line.signer:
             with self._lock:
@@ -177,10 +191,11 @@ class Sealer:
 
 
 class Resealer:
-    """Tries again, in the background, whatever is pending, until nothing is.
+    """Signs in the background: what this process has appended as durable, at once, and whatever stays pending.
 
-    It runs while there is a backlog of this process; where it watches, always, and also signs what another process left
-    behind. Of several processes one works at a time, so that nothing is signed twice.
+    What is pending it tries again until nothing is. It does so while there is a backlog of this process; where it
+    watches, always, and also signs what another process left behind. Of several processes one works at a time, and what
+    is young is left to the process that appended it, so that nothing is signed twice.
     """
 
     def __init__(
@@ -210,6 +225,15 @@ class Resealer:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._woken = False
+        self._follow_up = FollowUp(sealer, within_s=grace_s * _OWN_SHARE_OF_GRACE, let_go=self.wake)
+
+    def take(self, entries: Sequence[Entry]) -> None:
+        """This process has just appended these entries, and nobody waits for their signatures: they are signed soon."""
+        self._follow_up.take(entries)
+
+    def release(self) -> None:
+        """Lets go of what was taken and is not being signed yet, for somebody else to sign."""
+        self._follow_up.release()
 
     def wake(self) -> None:
         """There is a backlog: see to it that it is worked off."""
@@ -221,8 +245,9 @@ class Resealer:
             self._thread.start()
 
     def close(self) -> None:
-        """Stops after the signatures in flight; what is pending stays so."""
+        """Stops once what was taken is signed; what is pending besides stays so."""
         self._stop.set()
+        self._follow_up.close()
         with self._lock:
             thread = self._thread
         if thread is not None:

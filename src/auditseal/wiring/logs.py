@@ -184,7 +184,8 @@ def open_configured(
     except BaseException:
         store.close()
         raise
-    from auditseal.service.append import Appender, SigningPolicy
+    from auditseal.service.append import Appender
+    from auditseal.service.backlog import SigningPolicy
     from auditseal.service.log import Log
     from auditseal.service.seal import Sealer
     from auditseal.wiring.rotating import succession_of

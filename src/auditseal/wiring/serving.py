@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from auditseal.errors import ConfigError
 from auditseal.wiring.logs import open_configured
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from auditseal.config import Settings
     from auditseal.core.report import Report
-    from auditseal.ports import Authenticator, NoteSigner, Progress, Signer
+    from auditseal.ports import Authenticator, Progress
     from auditseal.service.log import Log
 
 WATCH_S: Final = 5.0
@@ -78,14 +78,14 @@ def open_serving(
 
     Args:
         settings: all of them.
-        observe_signing: told of each call to the signer; see `MeteredSigner`.
+        observe_signing: told of each call to the signer; see `metered`.
         without_authentication: let anybody call; the caller has made sure that only this machine can.
 
     Raises:
         ConfigError: nobody could call, since neither tokens nor an OpenID provider is configured.
         AuditSealError: as `open_configured`.
     """
-    from auditseal.service.metered import MeteredSigner
+    from auditseal.service.metered import metered
 
     authenticators = () if without_authentication else _authenticators(settings)
     if not authenticators and not without_authentication:
@@ -93,11 +93,7 @@ def open_serving(
             "nobody could call: make a token with auditseal tokens create and set AUDITSEAL_TOKENS, or set "
             "AUDITSEAL_OIDC_ISSUER and AUDITSEAL_OIDC_AUDIENCE"
         )
-
-    def metered(signer: Signer) -> Signer:
-        return MeteredSigner(cast("NoteSigner", signer), observe_signing)  # all that settings can name are note signers
-
-    log = open_configured(settings, watch_s=WATCH_S, wrap_signer=metered)
+    log = open_configured(settings, watch_s=WATCH_S, wrap_signer=lambda signer: metered(signer, observe_signing))
     return Serving(settings=settings, log=log, authenticators=authenticators)
 
 

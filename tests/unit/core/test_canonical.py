@@ -6,7 +6,7 @@ from enum import IntEnum, StrEnum
 import orjson
 import pytest
 import rfc8785
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from auditseal.core import canonical
@@ -102,6 +102,48 @@ def test_the_form_reads_back_as_the_value(value):
 @given(wild)
 def test_both_paths_give_the_same_bytes_or_refuse_for_the_same_reason(value):
     assert _outcome(canonicalize, value) == _outcome(_careful, value)
+
+
+@st.composite
+def json_texts(draw):
+    """JSON as anybody may write it: spaces, escapes, numbers of any form, and names that stand twice."""
+    name = st.sampled_from(
+        ['"a"', '"b"', r'"\u0061"', r'"\u0022"', r'"\""', r'"\\u0022"', '"é"', r'"\ud83d\ude00"', r'"\ud800"']
+    )
+    number = st.sampled_from(
+        ["0", "-0", "1.0", "1e2", "0.25", "1e400", "9007199254740993", "99999999999999999999", "NaN"]
+    )
+    space = draw(st.sampled_from(["", " ", "\n "]))
+
+    def joined(parts):
+        return f"{space},{space}".join(parts)
+
+    return draw(
+        st.recursive(
+            name | number | st.sampled_from(["null", "true"]),
+            lambda inner: (
+                st.lists(inner, max_size=3).map(lambda parts: f"[{space}{joined(parts)}{space}]")
+                | st.lists(st.tuples(name, inner), max_size=3).map(
+                    lambda parts: "{" + joined(f"{key}{space}:{space}{value}" for key, value in parts) + "}"
+                )
+            ),
+            max_leaves=6,
+        )
+    )
+
+
+@given(json_texts())
+@example(r'{"a":0,"a":"\u0022\u0022"}')  # with as many quotes as what is left of it
+def test_a_text_is_read_alike_on_both_paths_or_refused_for_the_same_reason(text):
+    # What is a string already goes the careful way.
+    fast, careful = _outcome(parse_json, text.encode()), _outcome(parse_json, text)
+    assert repr(fast) == repr(careful)
+
+
+@given(values)
+def test_a_text_in_bytes_is_read_as_the_value(value):
+    text = json.dumps({"value": value}, ensure_ascii=False)
+    assert repr(_outcome(parse_json, text.encode())) == repr(_outcome(parse_json, text))
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,12 @@
-from dataclasses import FrozenInstanceError, fields
+from dataclasses import fields
 
 import pytest
 
-from auditseal.core.entry import Columns, Entry, StoredEntry, StoredSignature
+from auditseal.core.entry import Columns, StoredEntry, StoredSignature
 from support.chains import make_entries
 
 
-@pytest.mark.parametrize("kind", [Entry, StoredEntry, StoredSignature, Columns])
+@pytest.mark.parametrize("kind", [StoredEntry, StoredSignature, Columns])
 def test_values_take_their_members_by_name_alone(kind):
     assert all(member.kw_only for member in fields(kind))
     with pytest.raises(TypeError):
@@ -14,7 +14,7 @@ def test_values_take_their_members_by_name_alone(kind):
 
 
 def test_an_entry_cannot_be_changed_once_it_is_made():
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(AttributeError):
         make_entries(1)[0].seq = 1
 
 

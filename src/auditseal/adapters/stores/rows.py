@@ -19,21 +19,6 @@ if TYPE_CHECKING:
     from auditseal.ports import EntryFilter, NewSignature
 
 
-def entry_row(entry: Entry) -> tuple[Any, ...]:
-    """The values of `ENTRY_COLUMNS`."""
-    return (
-        entry.stream,
-        entry.seq,
-        entry.id,
-        entry.time,
-        entry.type,
-        entry.actor,
-        entry.body,
-        entry.prev_hash,
-        entry.hash,
-    )
-
-
 def signature_row(new: NewSignature) -> tuple[Any, ...]:
     """stream, seq, entry_hash, signer, algorithm, signature, request_id, signed_at."""
     signature = new.signature

@@ -44,9 +44,12 @@ LOCK_HEADS: Final = "SELECT stream, seq, hash, time FROM auditseal.lock_heads(%s
 HEADS: Final = "SELECT stream, seq, hash, time FROM auditseal.heads WHERE seq >= 0"
 TRY_LOCK: Final = "SELECT pg_try_advisory_lock(hashtextextended('auditseal.' || %s::text, 0))"
 COPY_ENTRIES: Final = f"COPY auditseal.entries ({', '.join(ENTRY_COLUMNS)}) FROM STDIN (FORMAT BINARY)"
-ENTRY_TYPES: Final = ("text", "int8", "text", "text", "text", "text", "bytea", "bytea", "bytea")
+_NEW_SIGNATURE: Final = (
+    "auditseal.signatures (stream, seq, entry_hash, signer, algorithm, signature, request_id, signed_at)"
+)
+COPY_SIGNATURES: Final = f"COPY {_NEW_SIGNATURE} FROM STDIN (FORMAT BINARY)"
 ADD_SIGNATURES: Final = (
-    "INSERT INTO auditseal.signatures (stream, seq, entry_hash, signer, algorithm, signature, request_id, signed_at) "
+    f"INSERT INTO {_NEW_SIGNATURE} "
     "SELECT * FROM unnest(%s::text[], %s::int8[], %s::bytea[], %s::text[], %s::text[], %s::bytea[], %s::text[], "
     "%s::text[]) ON CONFLICT DO NOTHING"
 )

@@ -8,13 +8,16 @@ Source: `docs/spec/postgresql.md`; the contract is `auditseal.ports.Store`.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
+
+from psycopg.errors import UniqueViolation
 
 from auditseal.adapters.stores import rows
 from auditseal.adapters.stores.postgres import schema
 from auditseal.adapters.stores.postgres import statements as sql
 from auditseal.adapters.stores.postgres.connection import check_durable, connect, errors_of, shown
+from auditseal.adapters.stores.postgres.copying import entries_data, signatures_data
 from auditseal.adapters.stores.postgres.evidence import EvidenceTables
 from auditseal.adapters.stores.postgres.sessions import Sessions
 from auditseal.core.chain import Head, extend
@@ -88,7 +91,7 @@ class PostgresStore(Sessions, EvidenceTables):
                 asked = rows.ids_by_stream(drafts, all_of_them=again)
                 found = rows.by_id(_entries_by_id(connection, asked))
                 entries, appended = rows.chain(drafts, found, heads.__getitem__, clock())
-                _copy(connection, entries)
+                _add_entries(connection, entries)
             return [_as_ours(draft, item) for draft, item in zip(drafts, appended, strict=True)] if again else appended
 
         return self._write(attempt, found_by_id=True)
@@ -113,7 +116,7 @@ class PostgresStore(Sessions, EvidenceTables):
                 with self._reading_over(connection):
                     drafts.append(draft_at(head.seq + 1, before[0][0] if before else None))
                 entries = extend(head, [drafts[-1], *then], clock())
-                _copy(connection, entries)
+                _add_entries(connection, entries)
             return entries[0]
 
         return self._write(attempt)
@@ -124,7 +127,7 @@ class PostgresStore(Sessions, EvidenceTables):
         def attempt(connection: psycopg.Connection[Any], *, again: bool) -> None:
             with connection.transaction():
                 if not (again and entries and _is_stored(connection, entries[-1])):
-                    _copy(connection, entries)
+                    _add_entries(connection, entries)
                 _add_signatures(connection, signatures)
 
         self._write(attempt)
@@ -132,7 +135,12 @@ class PostgresStore(Sessions, EvidenceTables):
     def add_signatures(self, signatures: Sequence[NewSignature]) -> None:
         """Stores signatures (`Store.add_signatures`)."""
 
-        def attempt(connection: psycopg.Connection[Any], **_: bool) -> None:
+        def attempt(connection: psycopg.Connection[Any], *, again: bool) -> None:
+            # Hardly ever is one there already, and what cannot meet one costs half.
+            if not again:
+                with suppress(UniqueViolation):
+                    _copy(connection, sql.COPY_SIGNATURES, signatures_data(signatures))
+                    return
             _add_signatures(connection, signatures)
 
         self._write(attempt)
@@ -257,13 +265,14 @@ def _is_stored(connection: psycopg.Connection[Any], entry: Entry) -> bool:
     return bool(_rows(connection, query, [entry.stream, entry.seq, entry.hash]))
 
 
-def _copy(connection: psycopg.Connection[Any], entries: Sequence[Entry]) -> None:
-    if not entries:
-        return
-    with connection.cursor() as cursor, cursor.copy(sql.COPY_ENTRIES) as copy:
-        copy.set_types(sql.ENTRY_TYPES)
-        for entry in entries:
-            copy.write_row(rows.entry_row(entry))
+def _add_entries(connection: psycopg.Connection[Any], entries: Sequence[Entry]) -> None:
+    if entries:
+        _copy(connection, sql.COPY_ENTRIES, entries_data(entries))
+
+
+def _copy(connection: psycopg.Connection[Any], into: str, data: bytes) -> None:
+    with connection.cursor() as cursor, cursor.copy(into) as copy:
+        copy.write(data)
 
 
 def _add_signatures(connection: psycopg.Connection[Any], signatures: Sequence[NewSignature]) -> None:

@@ -11,7 +11,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from auditseal.adapters.stores.rows import by_id, chain, conditions, entry_row, ids_by_stream, signature_row
+from auditseal.adapters.stores.rows import by_id, chain, conditions, ids_by_stream, signature_row
 from auditseal.adapters.stores.sqlite import schema
 from auditseal.adapters.stores.sqlite.connection import SCHEME, errors_of, open_for_reading, open_for_writing, path_of
 from auditseal.adapters.stores.sqlite.evidence import EvidenceTables
@@ -106,7 +106,7 @@ class SqliteStore(EvidenceTables):
         with self._transaction() as connection:
             found = _entries_by_id(connection, drafts)
             entries, appended = chain(drafts, found, lambda stream: _head(connection, stream), clock())
-            connection.executemany(_INSERT_ENTRY, map(entry_row, entries))
+            connection.executemany(_INSERT_ENTRY, entries)
             return appended
 
     def announce(
@@ -118,13 +118,13 @@ class SqliteStore(EvidenceTables):
             before = connection.execute(_LAST_OF_TYPE, (stream, CHECKPOINT_TYPE)).fetchone()
             announced = draft_at(head.seq + 1, None if before is None else before[0])
             entries = extend(head, [announced, *then], clock())
-            connection.executemany(_INSERT_ENTRY, map(entry_row, entries))
+            connection.executemany(_INSERT_ENTRY, entries)
             return entries[0]
 
     def insert(self, entries: Sequence[Entry], signatures: Sequence[NewSignature]) -> None:
         """Stores ready entries (`Store.insert`)."""
         with self._transaction() as connection:
-            connection.executemany(_INSERT_ENTRY, map(entry_row, entries))
+            connection.executemany(_INSERT_ENTRY, entries)
             connection.executemany(_INSERT_SIGNATURE, map(signature_row, signatures))
 
     def add_signatures(self, signatures: Sequence[NewSignature]) -> None:
