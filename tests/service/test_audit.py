@@ -94,15 +94,15 @@ def test_progress_is_told_up_to_the_end(log, store, signer):
 
 def test_a_source_that_cannot_be_read_on_is_an_error_and_no_report(log, store, signer):
     log.append_many([Event(type="test.event")] * 300)
-    read = store.read_part
+    read = store.rows
 
     def fail_midway(part):
-        for number, entry in enumerate(read(part)):
-            if number == 290:
+        for number, rows in enumerate(read(part)):
+            if number == 1:
                 raise StoreError("the disk reports an error")
-            yield entry
+            yield rows
 
-    store.read_part = fail_midway
+    store.rows = fail_midway
     with pytest.raises(StoreError, match="disk"):
         audit(store, signer.registry())
 
