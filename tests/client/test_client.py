@@ -251,6 +251,7 @@ class TestBatches:
             return append(drafts, clock)
 
         monkeypatch.setattr(app.serving.log.store, "append", fail_later)
+        monkeypatch.setattr("auditseal.service.append.CHUNK", 500)  # so that it fails within a request
         outcomes = []
         stream = make_client().append_stream([Event(type="a", stream="agents")] * 1200)
         with pytest.raises(StoreError):

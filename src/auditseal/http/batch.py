@@ -16,7 +16,7 @@ from auditseal.errors import AuditSealError, InputError, TooLargeError
 from auditseal.http.errors import kind_of, problem_members
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from auditseal.core.event import Ack, Event
     from auditseal.http.metrics import Metrics
@@ -84,8 +84,8 @@ class Batch:
         self._write([{"line": self._answered + 1, "problem": members}])
         return True
 
-    def outcomes(self) -> Iterator[bytes]:
-        """The lines of the answer, in blocks."""
+    async def outcomes(self) -> AsyncIterator[bytes]:
+        """The lines of the answer, in blocks; read at once, since what was just written is in memory or its cache."""
         self._kept.seek(0)
         try:
             while block := self._kept.read(_BLOCK):
