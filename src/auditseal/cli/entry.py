@@ -4,73 +4,24 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from functools import lru_cache
+from typing import Annotated, Any
 
 import typer
 from typer.exceptions import TyperException
 
-from auditseal.cli import (
-    adopt,
-    anchor,
-    checkpoint,
-    doctor,
-    guard,
-    keys,
-    log,
-    prove,
-    reconcile,
-    review,
-    rotate,
-    serve,
-    settings,
-    signers,
-    tokens,
-    transfer,
-    verify,
-    witness,
-)
-from auditseal.cli.demo import command
 from auditseal.cli.exits import Exit, exit_of_error
 from auditseal.cli.options import drop_stdout
-from auditseal.cli.policy import app as policy
 from auditseal.cli.printable import printable
+from auditseal.cli.tree import CommandTree, new_app
 from auditseal.errors import AuditSealError
 
-app = typer.Typer(
+app = new_app(
     name="auditseal",
+    cls=CommandTree,
     help="A tamper-evident audit log, chained by hash and signed by AWS KMS, that anybody can verify offline.",
     no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
 )
-app.command("init")(log.init)
-app.command("append")(log.append)
-app.command("ingest")(log.ingest)
-app.command("list")(log.list_entries)
-app.command("show")(log.show)
-app.command("verify")(verify.verify)
-app.command("explain")(verify.explain)
-app.command("prove")(prove.prove)
-app.command("export")(transfer.export)
-app.command("import")(transfer.import_)
-app.command("adopt")(adopt.adopt)
-app.command("sign-pending")(log.sign_pending)
-app.command("doctor")(doctor.doctor)
-app.command("guard")(guard.guard)
-app.command("review")(review.review)
-app.command("reconcile")(reconcile.reconcile)
-app.command("serve")(serve.serve)
-app.command("demo")(command.demo)
-app.add_typer(checkpoint.app, name="checkpoint")
-app.add_typer(anchor.app, name="anchor")
-app.add_typer(witness.app, name="witness")
-app.add_typer(keys.app, name="keys")
-app.add_typer(signers.app, name="signers")
-app.add_typer(rotate.app, name="rotate")
-app.add_typer(policy.app, name="policy")
-app.add_typer(tokens.app, name="tokens")
-app.add_typer(settings.app, name="config")
 
 
 def _print_version(asked: bool) -> None:
@@ -90,6 +41,11 @@ def root(
     """A tamper-evident audit log, chained by hash and signed by AWS KMS, that anybody can verify offline."""
 
 
+@lru_cache(maxsize=1)
+def _tree() -> Any:
+    return typer.main.get_command(app)
+
+
 def main() -> None:
     """Runs the command of this process's arguments and exits with its code."""
     sys.exit(run(sys.argv[1:]))
@@ -98,7 +54,7 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Runs a command; its exit code. Nothing but the code and one line tells of an error."""
     try:
-        result = app(arguments, prog_name="auditseal", standalone_mode=False)
+        result = _tree()(arguments, prog_name="auditseal", standalone_mode=False)
     except AuditSealError as error:
         return _say(str(error), exit_of_error(error))
     except typer.Exit as exit_:
