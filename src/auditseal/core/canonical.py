@@ -105,10 +105,7 @@ def is_plain(container: Any, depth_left: int) -> bool:
     """
     if depth_left == 0:
         return False
-    members = container.values() if type(container) is dict else container
-    if _SCALARS.issuperset(map(type, members)):
-        return True
-    for member in members:
+    for member in container.values() if type(container) is dict else container:
         kind = type(member)
         if kind in _SCALARS:
             continue

@@ -162,14 +162,12 @@ def make_draft(event: Event, *, new_id: str, limits: Limits) -> Draft:
         InputError: a member is not what `Event` asks for.
         CanonicalError: payload or context has no canonical form, or the body is too large.
     """
-    stream = check_stream(event.stream)
+    before_time = _before_time(_text("stream", event.stream))
     id_ = check_id(event.id) if event.id is not None else new_id
-    check_name("type", event.type)
+    after_time = _after_time(_text("type", event.type))
     if event.actor is not None:
-        check_name("actor", event.actor)
+        _check_actor(_text("actor", event.actor))
     before_seq = _before_seq(event, id_, limits)
-    before_time = b',"stream":"%b","time":' % stream.encode()
-    after_time = _after_time(event.type)
     size = len(before_seq) + len(before_time) + len(after_time) + 48
     if size > limits.max_body_bytes:
         raise CanonicalError(
@@ -177,6 +175,7 @@ def make_draft(event: Event, *, new_id: str, limits: Limits) -> Draft:
             f"the event takes {size} bytes; at most {limits.max_body_bytes} are allowed: "
             "store the bulk elsewhere and record its hash",
         )
+    stream = StreamName(event.stream)
     return Draft(stream, id_, event.id is None, event.type, event.actor, before_seq, before_time, after_time)
 
 
@@ -193,31 +192,51 @@ def check_name(member: str, text: object) -> None:
 def _before_seq(event: Event, id_: str, limits: Limits) -> bytes:
     """The body up to the value of `seq`: the members before it, as one object that is left open."""
     members = {"actor": event.actor, "id": id_, "payload": event.payload}
+    if type(event.payload) is not dict:
+        raise InputError(f"payload must be a JSON object, not {type(event.payload).__name__}")
     if event.context is not None:
         members["context"] = event.context
-    own = [(name, members[name]) for name in ("payload", "context") if name in members]
-    for name, value in own:
-        if type(value) is not dict:
-            raise InputError(f"{name} must be a JSON object, not {type(value).__name__}")
+        if type(event.context) is not dict:
+            raise InputError(f"context must be a JSON object, not {type(event.context).__name__}")
     try:
         form = canonicalize(members, max_depth=limits.max_depth + 1, max_bytes=limits.max_body_bytes)
     except CanonicalError:
-        for name, value in own:
-            _check_member(name, value, limits)
+        _check_member("payload", event.payload, limits)
+        _check_member("context", event.context, limits)
         raise
     return form[:-1] + b',"seq":'
 
 
 def _check_member(name: str, value: Any, limits: Limits) -> None:
+    """Refuses a member that has no canonical form, by its name."""
     try:
         canonicalize(value, max_depth=limits.max_depth, max_bytes=limits.max_body_bytes)
     except CanonicalError as error:
         raise CanonicalError(error.reason, f"{name}: {error}") from None
 
 
-@lru_cache(maxsize=1024, typed=True)
+def _text(member: str, value: object) -> str:
+    if type(value) is str:
+        return value
+    raise InputError(f"{member} must be text, not {type(value).__name__}")
+
+
+# A log has few streams, types and actors, and each of them often.
+@lru_cache(maxsize=1024)
+def _before_time(stream: str) -> bytes:
+    """The body from the value of `seq` to the value of `time`."""
+    return b',"stream":"%b","time":' % check_stream(stream).encode()
+
+
+@lru_cache(maxsize=1024)
+def _check_actor(actor: str) -> None:
+    check_name("actor", actor)
+
+
+@lru_cache(maxsize=1024)
 def _after_time(type_: str) -> bytes:
-    """The body after the value of `time`; a log has few types, and each of them often."""
+    """The body after the value of `time`."""
+    check_name("type", type_)
     return b',"type":%b,"v":%d}' % (canonicalize(type_), BODY_VERSION)
 
 

@@ -283,7 +283,8 @@ class Appender:
             outcome = next(appended)
             entry = outcome.new or outcome.found
             assert entry is not None
-            if not draft.is_told_by(entry.body):
+            is_its_own = draft.id_is_new and outcome.found is None
+            if not is_its_own and not draft.is_told_by(entry.body):
                 outcomes.append(_conflict(draft))
                 continue
             outcomes.append(outcome)

@@ -13,7 +13,7 @@ from auditseal.errors import AuditSealError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from auditseal.core.entry import StoredSignature
+    from auditseal.core.entry import Columns, Entry, StoredSignature
     from auditseal.ports import Appended, Signer
 
 Outcome = Receipt | AuditSealError
@@ -42,33 +42,39 @@ def receipts_of(
         if isinstance(outcome, AuditSealError):
             receipts.append(outcome)
             continue
-        new, found = outcome
-        entry = new or found
+        entry = outcome.new or outcome.found
         assert entry is not None
         place = entry.stream, entry.seq
-        named = new if found is None else found.columns
-        by: StoredSignature | _Checkpoint | None = (
-            found.signatures[0] if found is not None and found.signatures else signed.get(place)
-        )
-        signer = None
-        if by is not None or entry.seq < covered.get(entry.stream, 0):
-            signer = turn_of(*place)
+        by: StoredSignature | _Checkpoint | None = signed.get(place) if signed else None
+        named: Entry | Columns | None = outcome.new
+        if outcome.found is not None:
+            named = outcome.found.columns
+            by = outcome.found.signatures[0] if outcome.found.signatures else by
+        repeated = outcome.found is not None or place in told
+        id_, time = ("", "") if named is None else (str(named.id), str(named.time))
+        if by is None and entry.seq >= covered.get(entry.stream, 0):
+            receipts.append(
+                Receipt(entry.stream, entry.seq, id_, time, entry.hash, entry.prev_hash, "pending", repeated=repeated)
+            )
+            told.add(place)
+            continue
+        signer = turn_of(*place)
         if by is None and signer is not None:
             by = _Checkpoint(signer.signer_id, signer.algorithm.id)
         receipts.append(
             Receipt(
-                stream=entry.stream,
-                seq=entry.seq,
-                id=str(named.id if named else ""),
-                time=str(named.time if named else ""),
-                hash=entry.hash,
-                prev_hash=entry.prev_hash,
-                status="pending" if by is None else "signed",
-                signer=None if by is None else by.signer,
-                algorithm=None if by is None else by.algorithm,
-                signature=None if by is None else by.signature,
-                development=by is not None and _is_local(signer, by.signer),
-                repeated=found is not None or place in told,
+                entry.stream,
+                entry.seq,
+                id_,
+                time,
+                entry.hash,
+                entry.prev_hash,
+                "pending" if by is None else "signed",
+                None if by is None else by.signer,
+                None if by is None else by.algorithm,
+                None if by is None else by.signature,
+                by is not None and _is_local(signer, by.signer),
+                repeated,
             )
         )
         told.add(place)

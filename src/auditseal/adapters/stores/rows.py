@@ -87,6 +87,9 @@ def chain(
         head_of: a stream's last entry, locked.
         now: the clock.
     """
+    if not found and all(draft.id_is_new for draft in drafts) and len({draft.stream for draft in drafts}) == 1:
+        entries = extend(head_of(drafts[0].stream), drafts, now)  # as below, at half of the cost
+        return entries, list(map(Appended, entries))
     fresh: dict[StreamName, dict[str, Draft]] = {}
     for draft in drafts:
         if (draft.stream, draft.id) not in found:

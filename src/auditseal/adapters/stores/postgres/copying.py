@@ -5,6 +5,7 @@ Source: https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format"
 
 from __future__ import annotations
 
+from functools import lru_cache
 from struct import Struct
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +21,8 @@ _NULL: Final = b"\xff\xff\xff\xff"
 _count = Struct("!h").pack
 _length = Struct("!i").pack
 _int8 = Struct("!q").pack
+_NINE_VALUES: Final = _count(9)
+_OF_EIGHT_BYTES: Final = _length(8)
 
 
 def entries_data(entries: Iterable[Entry]) -> bytes:
@@ -34,17 +37,32 @@ def signatures_data(signatures: Iterable[NewSignature]) -> bytes:
 
 def _entry(entry: Entry) -> bytes:
     stream, seq, id_, time, type_, actor, body, prev_hash, hash_ = entry
-    return _row(
-        stream.encode(),
-        _int8(seq),
-        id_.encode(),
-        time.encode(),
-        type_.encode(),
-        _text(actor),
-        body,
-        prev_hash,
-        hash_,
+    id_bytes = id_.encode()
+    return b"".join(
+        (
+            _NINE_VALUES,
+            _repeated(stream),
+            _OF_EIGHT_BYTES,
+            _int8(seq),
+            _length(len(id_bytes)),
+            id_bytes,
+            _repeated(time),
+            _repeated(type_),
+            _repeated(actor),
+            _length(len(body)),
+            body,
+            _length(len(prev_hash)),
+            prev_hash,
+            _length(len(hash_)),
+            hash_,
+        )
     )
+
+
+@lru_cache(maxsize=1024)
+def _repeated(text: str | None) -> bytes:
+    """A value that many rows in a row have in common, with its length."""
+    return _NULL if text is None else _sized(text.encode())
 
 
 def _signature(new: NewSignature) -> bytes:
@@ -62,8 +80,11 @@ def _signature(new: NewSignature) -> bytes:
 
 
 def _row(*values: bytes | None) -> bytes:
-    sized = [_NULL if value is None else _length(len(value)) + value for value in values]
-    return _count(len(values)) + b"".join(sized)
+    return _count(len(values)) + b"".join([_NULL if value is None else _sized(value) for value in values])
+
+
+def _sized(value: bytes) -> bytes:
+    return _length(len(value)) + value
 
 
 def _text(text: str | None) -> bytes | None:
