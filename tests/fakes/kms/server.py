@@ -83,12 +83,13 @@ class FakeKms:
     def stop(self) -> None:
         async def close() -> None:
             self._server.close()
-            handshakes = asyncio.all_tasks() - {asyncio.current_task()}
-            if handshakes:  # a connection that is just being accepted has nobody yet who could close it
-                await asyncio.wait(handshakes, timeout=_ACCEPT_S)
-            for connection in list(self.connections):
-                connection.abort()
-            await asyncio.sleep(0)
+            for _ in range(_CLOSING_ROUNDS):  # what was being accepted comes to light in a later round
+                handshakes = asyncio.all_tasks() - {asyncio.current_task()}
+                if handshakes:  # a connection that is just being accepted has nobody yet who could close it
+                    await asyncio.wait(handshakes, timeout=_ACCEPT_S)
+                for connection in list(self.connections):
+                    connection.abort()
+                await asyncio.sleep(0)
             handshakes = asyncio.all_tasks() - {asyncio.current_task()}
             for handshake in handshakes:
                 handshake.cancel()
