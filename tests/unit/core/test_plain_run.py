@@ -74,6 +74,15 @@ def _with_body(number, change, *, columns=None):
     return _chained(rows, number)
 
 
+def _relinked(number):
+    """The rows with a link at a place to nothing that is there, and all hashes right."""
+    rows = _rows()
+    row = rows[number]
+    link = bytes(32)
+    rows[number] = (*row[:7], link, hashlib.sha256(row[6] + link).digest(), *row[9:])
+    return _chained(rows, number + 1)
+
+
 def _members(**changes):
     def change(body):
         members = json.loads(body) | changes
@@ -110,6 +119,12 @@ ODD = {
     "a payload that is a list": lambda: _with_body(4, _members(payload=[])),
     "an empty context": lambda: _with_body(4, _members(context=None)),
     "a number in a longer form": lambda: _with_body(4, lambda body: body.replace(b"0.25", b"0.250")),
+    "a whole number as a float": lambda: _with_body(4, lambda body: body.replace(b"0.25", b"1.0")),
+    "a float in orjson's form": lambda: _with_body(4, lambda body: body.replace(b"0.25", b"1e21")),
+    "a seq that is a float, in both": lambda: _with_body(
+        1, lambda body: body.replace(b'"seq":1', b'"seq":1.0'), columns={1: 1.0}),
+    "a last time that is none": lambda: _with_body(COUNT - 1, _members(time="soon"), columns={3: "soon"}),
+    "another link, hashed anew": lambda: _relinked(4),
     "an integer no reader holds": lambda: _with_body(4, _members(payload={"n": 2**60})),
     "names beyond the BMP": lambda: _with_body(
         4, _members(payload={"\ue000": 1, "\U00010000": 1})),
@@ -250,6 +265,10 @@ def test_a_signer_must_be_valid_at_both_ends_of_a_run(name: str):
     one, other = _both(rows, Trust(registry=Registry(signers=(signer,))))
     assert other == one
     assert (other.verdict == "valid") == valid
+
+
+def test_a_run_that_names_another_signer_is_not_sure():
+    assert not is_signed_run(_other_signature(4, "new"), SIGNERS["old"])
 
 
 @pytest.mark.parametrize("change", [lambda signature: signature, lambda signature: signature + b"\0"])
