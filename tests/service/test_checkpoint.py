@@ -102,6 +102,41 @@ def test_what_was_announced_and_not_signed_is_signed_without_a_second_announceme
         assert again.size == 4
 
 
+@pytest.mark.parametrize("later", [["a"], ["b"], ["a", "b"], [HEADS_STREAM]])
+def test_heads_that_were_written_and_not_signed_are_signed_with_whatever_is_next(tmp_path, later):
+    with opened_log(tmp_path / "a.db", KEY, background=False) as opened:
+        for stream in ("a", "b"):
+            opened.events(3, stream=stream, ack="durable")
+        opened.signer.failure = DOWN
+        with pytest.raises(SignerError):
+            opened.checkpointer.create(["a", "b"])
+        assert opened.checkpointer.due() == {"a": 4, "b": 4, HEADS_STREAM: 2}
+        opened.signer.failure = None
+        made = opened.checkpointer.create(later)
+        assert made[-1].stream == HEADS_STREAM
+        assert made[-1].size == opened.store.head(HEADS_STREAM).seq + 1
+        assert HEADS_STREAM not in opened.checkpointer.due()
+        opened.checkpointer.create(["a"])
+        assert opened.store.head(HEADS_STREAM).seq + 1 == made[-1].size
+
+
+def test_another_process_signs_the_heads_that_were_left(tmp_path):
+    with opened_log(tmp_path / "a.db", KEY, background=False) as opened:
+        for stream in ("a", "b"):
+            opened.events(3, stream=stream, ack="durable")
+        opened.signer.failure = DOWN
+        with pytest.raises(SignerError):
+            opened.checkpointer.create(["a", "b"])
+        opened.signer.failure = None
+        with opened_log(tmp_path / "a.db", KEY, background=False) as other:
+            for stream in ("a", "b"):
+                other.checkpointer.create([stream])
+            assert other.store.count_pending() == 2
+            other.checkpointer.create(list(other.checkpointer.due()))
+            assert other.store.count_pending() == 0
+        assert opened.store.count_pending() == 0
+
+
 def test_trees_grow_across_tiles_and_prove_at_every_size(tmp_path):
     with opened_log(tmp_path / "a.db", KEY, background=False) as opened:
         store = opened.store

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, cast
 
@@ -106,6 +107,7 @@ class Checkpointer:
         self._make_id = make_id
         self._trees: dict[str, StreamTree] = {}
         self._known: set[str] = set()
+        self._owes_heads = False
         self._turn = threading.Lock()
 
     def tree(self, stream: str) -> StreamTree:
@@ -138,8 +140,11 @@ class Checkpointer:
             made = []
             for group in groups.values():
                 part = self._cover(group) if len(asked) > 1 else [self._signed(*group)]
-                self.store.add_checkpoints(part, settle=self._covers_entries)
-                made += part
+                made += self._keep(part)
+            if self._owes_heads:
+                # Heads that were written and not signed: nobody may ever ask for several streams again.
+                with suppress(SignerError):
+                    made += self._keep([self._signed(self._prepare(HEADS_STREAM))])
         if self._cosigner is not None:
             for signed in [each for each in made if each.signatures]:
                 lines = self._cosigner.collect(signed, self.tree(signed.stream))
@@ -193,7 +198,7 @@ class Checkpointer:
         for head in self.store.streams():
             last = self.store.last_checkpoint(head.stream)
             uncovered = head.seq + 1 - (last.size if last is not None else 0)
-            if uncovered > 0 and head.stream != HEADS_STREAM:
+            if uncovered > 0:
                 found[str(head.stream)] = uncovered
         return found
 
@@ -204,6 +209,12 @@ class Checkpointer:
         if self._succession is not None:
             self._succession.close()
         self._given.close()
+
+    def _keep(self, made: list[StoredCheckpoint]) -> list[StoredCheckpoint]:
+        self.store.add_checkpoints(made, settle=self._covers_entries)
+        if any(each.stream == HEADS_STREAM for each in made):
+            self._owes_heads = False
+        return made
 
     def _prepare(self, stream: str) -> Prepared:
         head = self.store.head(stream)
@@ -256,7 +267,7 @@ class Checkpointer:
     def _complete(self, stream: str, size: int) -> None:
         signer = self._announced_by(stream, size - 1) if size else None
         if signer is not None:
-            self.store.add_checkpoints([self._signed(self._at(stream, size, signer))], settle=self._covers_entries)
+            self._keep([self._signed(self._at(stream, size, signer))])
 
     def _announce(
         self, stream: str, *, then: Sequence[Draft] = (), unless: Callable[[], None] = lambda: None
@@ -290,6 +301,7 @@ class Checkpointer:
         draft = self._draft(HEADS_STREAM, HEADS_TYPE, heads.to_payload())
         entry = self.store.append([draft], self._clock)[0].new
         assert entry is not None
+        self._owes_heads = True
         if self._sealer is not None:
             self._sealer.finish([entry], self._sealer.begin([entry]))
         if self.signer_at(HEADS_STREAM, entry.seq).signer_id != prepared[0].signer.signer_id:

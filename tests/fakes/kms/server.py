@@ -82,6 +82,11 @@ class FakeKms:
 
     def stop(self) -> None:
         async def close() -> None:
+            # A server that is closed between the acceptance of a connection and its set-up leaves the socket open
+            # (CPython's asyncio, gh-109564), so nothing is accepted from a moment before.
+            for listener in self._server.sockets:
+                self._loop.remove_reader(listener.fileno())
+            await asyncio.sleep(0)
             self._server.close()
             for _ in range(_CLOSING_ROUNDS):  # what was being accepted comes to light in a later round
                 handshakes = asyncio.all_tasks() - {asyncio.current_task()}
