@@ -121,7 +121,7 @@ class Settings(BaseModel):
         max_batch_bytes: of one NDJSON batch.
         verification_limit: how many verifications run at once.
         tail_limit: how many live tails may be open.
-        body_timeout_s: within how many seconds a request's body must have come; of a batch, its next part.
+        body_timeout_s: within how many seconds a request's body must have come; of a batch, its next 16 KiB.
         drain_s: how many seconds requests in flight have to finish when the service stops.
         min_free_mib: free space on the log's disk below which the service is not ready.
     """

@@ -183,9 +183,11 @@ class TestSlowBodies:
     @pytest.fixture
     def send(self, replicas, folder, token):
         replica = replicas.start(environment={"AUDITSEAL_BODY_TIMEOUT_S": "2"})
-        event = b'{"type":"agent.spawned"}\n'
 
-        def call(path: str, media_type: str, *, parts: int, pause_s: float) -> tuple[int, dict[str, str], list[str]]:
+        def call(
+            path: str, media_type: str, *, parts: int, pause_s: float, padding: int = 0
+        ) -> tuple[int, dict[str, str], list[str]]:
+            event = b'{"type":"agent.spawned","payload":{"note":"%s"}}\n' % (b"x" * padding)
             head = (
                 f"POST /v1/streams/agents/{path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n"
                 f"Content-Type: {media_type}\r\nContent-Length: {5 * len(event)}\r\n\r\n"
@@ -219,8 +221,12 @@ class TestSlowBodies:
             assert store.count() == 0
 
     def test_a_batch_may_take_its_time_as_long_as_more_of_it_comes(self, send):
-        status, _, lines = send("events:batch", "application/x-ndjson", parts=5, pause_s=0.6)
+        status, _, lines = send("events:batch", "application/x-ndjson", parts=5, pause_s=0.6, padding=16_384)
         assert (status, len(lines)) == (200, 5)
+
+    def test_a_batch_of_which_a_little_comes_now_and_then_holds_nothing_open(self, send):
+        status, headers, (problem,) = send("events:batch", "application/x-ndjson", parts=4, pause_s=0.6)
+        assert (status, headers["connection"], json.loads(problem)["status"]) == (408, "close", 408)
 
     def test_a_single_event_may_not(self, send):
         status, _, (problem,) = send("events", "application/json", parts=4, pause_s=0.6)

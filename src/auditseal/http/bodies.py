@@ -9,6 +9,7 @@ from asyncio import timeout
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from time import monotonic
 from typing import Final
 from uuid import UUID, uuid5
 
@@ -25,6 +26,8 @@ NDJSON: Final = ("application/x-ndjson", "application/jsonl", "application/x-jso
 _KEYS: Final = UUID("6d0b6f0e-5f0c-5d0e-9a55-8f6a5b4b8f3a")
 """The name space of ids that are made from an Idempotency-Key; a constant of this format."""
 _MOST_KEY_CHARACTERS: Final = 256
+_LEAST_BYTES: Final = 16 * 1024
+"""What must come of a batch in the time for a body, so that nobody holds a request open with a byte now and then."""
 
 
 def wire_limit(max_body_bytes: int) -> int:
@@ -80,7 +83,8 @@ async def read_lines(
 
     Raises:
         TooLargeError: a line, or the whole, is larger than allowed.
-        SlowBodyError: nothing has come for `timeout_s`; the time in which its reader did not ask does not count.
+        SlowBodyError: less than 16 KiB came in `timeout_s`, and not its end; the time in which its reader did not ask
+            does not count.
     """
     check_length(request, limit)
     rest = b""
@@ -100,18 +104,23 @@ async def read_lines(
 
 async def _parts(request: Request, timeout_s: float) -> AsyncIterator[bytes]:
     stream = request.stream()
+    came, waited_s = 0, 0.0
     while True:
-        async with _in_time(timeout_s):
+        asked_at = monotonic()
+        async with _in_time(timeout_s, less=waited_s):
             part = await anext(stream, None)
         if part is None:
             return
+        came, waited_s = came + len(part), waited_s + monotonic() - asked_at
+        if came >= _LEAST_BYTES:
+            came, waited_s = 0, 0.0
         yield part
 
 
 @asynccontextmanager
-async def _in_time(timeout_s: float) -> AsyncIterator[None]:
+async def _in_time(timeout_s: float, *, less: float = 0.0) -> AsyncIterator[None]:
     try:
-        async with timeout(timeout_s):
+        async with timeout(timeout_s - less):
             yield
     except TimeoutError:
         raise SlowBodyError(f"the body, or more of it, did not come within {timeout_s:g} s: send it at once") from None
