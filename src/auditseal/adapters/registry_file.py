@@ -46,6 +46,31 @@ def load_registry(path: AnyPath) -> Registry:
         InputError: it is no regular file, too large, or no registry that can be relied on.
         StoreError: the disk failed.
     """
+    return _parse(path, _read(path))
+
+
+class RegistryReader:
+    """The registry of a file, read at each call and parsed when it has changed. Safe to use from many threads."""
+
+    def __init__(self, path: AnyPath) -> None:
+        self._path = path
+        self._last: tuple[bytes, Registry] | None = None
+
+    def __call__(self) -> Registry:
+        """The registry as it is now.
+
+        Raises:
+            AuditSealError: as `load_registry`.
+        """
+        data, last = _read(self._path), self._last
+        if last is not None and last[0] == data:
+            return last[1]
+        registry = _parse(self._path, data)
+        self._last = (data, registry)
+        return registry
+
+
+def _read(path: AnyPath) -> bytes:
     try:
         with open(path, "rb", opener=_open_at_once) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -55,6 +80,10 @@ def load_registry(path: AnyPath) -> Registry:
         _refuse(error, path, "read")
     if len(data) > MAX_REGISTRY_BYTES:
         raise InputError(f"{path} has more than {MAX_REGISTRY_BYTES} bytes: it is no signers.json")
+    return data
+
+
+def _parse(path: AnyPath, data: bytes) -> Registry:
     try:
         return Registry.parse(data)
     except InputError as error:

@@ -193,7 +193,9 @@ class Succession:
             handover, proofs = parse_handover(orjson.loads(stored.body).get("payload"), stored.stream)
         except (InputError, orjson.JSONDecodeError, AttributeError):
             return  # no entry of ours
-        if handover.old.signer_id != turns.signer_at(stored.seq) or not self._is_behind(stored, handover):
+        if handover.old.signer_id != turns.signer_at(stored.seq):
+            return
+        if stored is not turns.unheard and not self._is_behind(stored, handover):
             return
         registry = self._registry()
         old, new = registry.find(handover.old.signer_id), registry.find(handover.new.signer_id)

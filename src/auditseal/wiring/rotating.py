@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from auditseal.errors import ConfigError, InputError, SignerError
@@ -122,15 +123,13 @@ def succession_of(
         folder: of the log.
         wrap_signer: gives the signer that is used in place of one that takes over, such as a metered one.
     """
+    from auditseal.adapters.registry_file import RegistryReader
     from auditseal.core.registry import Registry
     from auditseal.service.succession import Succession
 
     signers = RegisteredSigners(settings, folder)
     path = signing.registry_path(settings, folder)
-
-    def load() -> Registry:
-        return Registry() if path is None else signing.load_signers(path)
-
+    load = Registry if path is None else partial(signing.named_registry, RegistryReader(path))
     return Succession(store, signer, load, lambda registered: wrap_signer(signers.open(registered)))
 
 

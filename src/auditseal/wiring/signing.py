@@ -16,6 +16,7 @@ from auditseal.core.successor import follow_successors
 from auditseal.errors import ConfigError, InputError, NotFoundError, SignatureInvalidError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from auditseal.adapters.signers.kms_calls import KmsCalls
@@ -299,8 +300,18 @@ def load_signers(path: Path) -> Registry:
     """
     from auditseal.adapters.registry_file import load_registry
 
+    return named_registry(lambda: load_registry(path))
+
+
+def named_registry(load: Callable[[], Registry]) -> Registry:
+    """The registry that a setting names, as `load` reads it.
+
+    Raises:
+        ConfigError: there is none.
+        AuditSealError: as `load`.
+    """
     try:
-        return load_registry(path)
+        return load()
     except NotFoundError as error:
         raise ConfigError(f"{error}; name the signers.json that verifiers use, or leave it out") from None
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from auditseal.adapters import registry_file
-from auditseal.adapters.registry_file import load_registry, save_registry, update_registry
+from auditseal.adapters.registry_file import RegistryReader, load_registry, save_registry, update_registry
 from auditseal.core.algorithm import AlgorithmId
 from auditseal.core.key import to_pem
 from auditseal.core.registered_signer import Status
@@ -96,6 +96,23 @@ def test_what_cannot_be_loaded_is_refused_with_the_path(path, make, error, text)
     with pytest.raises(error, match=text) as caught:
         load_registry(path)
     assert str(path) in str(caught.value)
+
+
+def test_a_reader_parses_a_file_once_until_it_changes(path):
+    read = RegistryReader(path)
+    with pytest.raises(NotFoundError):
+        read()
+    save_registry(path, ONE)
+    first = read()
+    assert first == ONE
+    assert read() is first
+    save_registry(path, TWO)
+    assert read() == TWO
+    path.write_bytes(b"{")
+    with pytest.raises(InputError, match="signers"):
+        read()
+    save_registry(path, ONE)
+    assert read() == ONE
 
 
 def test_a_path_through_a_file_is_not_found(path):
