@@ -227,9 +227,8 @@ def abort(desk: Desk, rotation: Rotation) -> Rotation:
     if rotation.step is Step.ABANDONED:
         return rotation
     if not rotation.is_under_way or any(_handed_over(desk, rotation, stream) for stream in rotation.streams):
-        raise ConflictError(
-            f"{rotation.new_id} signs already, and what it signed stays: to leave it, rotate away from it"
-        )
+        first = "carry the rotation on with auditseal rotate activate, then " if rotation.is_under_way else ""
+        raise ConflictError(f"{rotation.new_id} signs already, and what it signs stays: {first}rotate away from it")
     if desk.dry_run:
         return rotation
 
