@@ -11,6 +11,7 @@ from functools import partial
 from auditseal.client import Client
 from auditseal.config import load_settings
 from auditseal.core.event import Event
+from auditseal.service.ids import new_id
 from auditseal.wiring.logs import open_configured
 from auditseal.wiring.sources import open_store
 from support.load import Account, check_account, verified, write, writers
@@ -20,6 +21,7 @@ EVENTS = 20_000
 BATCH = 100
 WRITERS = 16
 KILLS = 50
+KILLS_UNDER_CHECKPOINTS = 10
 RESTARTS = 10
 STREAMS = ("agents", "ci", "billing/eu", "billing/us")
 
@@ -84,6 +86,54 @@ def test_50_deaths_of_replicas_under_load_lose_nothing(tmp_path, address, token,
     wait_until(lambda: _pending(address) == 0, "what the dead left behind is signed", timeout_s=90)
     report = verified(address, _signers(tmp_path))
     assert (report.verdict, report.checked["entries"]) == ("valid", len(account.sent))
+
+
+def test_10_deaths_of_replicas_under_checkpoints_leave_nothing_uncovered(tmp_path, address, token, replicas):
+    checkpoints = {"AUDITSEAL_SIGNING_MODE": "checkpoint", "AUDITSEAL_ORIGIN": "example.com/load"}
+    running = [replicas.start(ready=False, environment=checkpoints) for _ in range(3)]
+    account = Account()
+    ended = threading.Event()
+    clients = [_patient(replica.url, token) for replica in running]
+    works = [
+        # Streams that all write to, and one of each replica's own.
+        partial(
+            write,
+            clients[n % 3],
+            account,
+            STREAMS[n % 2] if n < 4 else f"own/{n}",
+            batch=size,
+            go_on=lambda _: not ended.is_set(),
+        )
+        for n, size in zip(range(7), itertools.cycle([1, 20]))
+    ]
+    with writers(works, ended):
+        for death in range(KILLS_UNDER_CHECKPOINTS):
+            before = len(account.told)
+            wait_until(lambda before=before: len(account.told) > before, "the load goes on", timeout_s=60)
+            place = next(n % 3 for n in itertools.count(death) if _is_up(running[n % 3]))
+            port = int(running[place].url.rpartition(":")[2])
+            running[place].kill()
+            running[place] = replicas.start(port=port, ready=False, environment=checkpoints)
+    for client in clients:
+        client.close()
+    # One more comes, which would cover its entries in a minute, and all but one of the others die with it.
+    slow = replicas.start(environment={**checkpoints, "AUDITSEAL_CHECKPOINT_INTERVAL_MS": "60000"})
+    with _patient(slow.url, token) as client:
+        for stream in ("slow/1", "slow/2"):
+            events = [Event(type="load", stream=stream, id=new_id()) for _ in range(50)]
+            account.sent.update(event.id for event in events)
+            account.note(client.append_many(events, ack="durable"))
+    wait_until(lambda: is_up(running[0]), "one lives on")
+    for replica in (slow, *running[1:]):
+        replica.kill()
+    assert _pending(address) >= 100
+    assert set(account.told) == account.sent
+    check_account(address, account)
+    wait_until(lambda: _pending(address) == 0, "the one that lives covers what the dead left behind", timeout_s=30)
+    check_account(address, account)
+    report = verified(address, _signers(tmp_path))
+    assert report.verdict == "valid"
+    assert report.checked["entries"] > len(account.sent)
 
 
 def test_10_restarts_of_the_database_beneath_replicas_lose_nothing(tmp_path, token, replicas, database, address):

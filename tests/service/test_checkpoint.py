@@ -27,6 +27,7 @@ from auditseal.errors import (
 )
 from auditseal.service.backlog import SigningPolicy
 from auditseal.service.checkpoint import Pace, find_origin
+from auditseal.service.succession import checkpoint_signer
 from auditseal.service.tree import StreamTree
 from support.evidence import LOG, Key
 from support.logs import StepClock, create_store, opened_log, registered
@@ -102,6 +103,15 @@ def test_what_was_announced_and_not_signed_is_signed_without_a_second_announceme
         assert again.size == 4
 
 
+def test_each_checkpoint_of_a_log_where_nothing_else_happens_is_a_new_promise(tmp_path):
+    with opened_log(tmp_path / "a.db", KEY, background=False) as opened:
+        opened.events(1, ack="durable")
+        sizes = [opened.checkpointer.create(["main"])[0].size for _ in range(5)]
+        assert sizes == [2, 3, 4, 5, 6]
+        promised = [promise_at(opened.store, "main", size).next_by for size in sizes]
+        assert promised == sorted(set(promised))
+
+
 @pytest.mark.parametrize("later", [["a"], ["b"], ["a", "b"], [HEADS_STREAM]])
 def test_heads_that_were_written_and_not_signed_are_signed_with_whatever_is_next(tmp_path, later):
     with opened_log(tmp_path / "a.db", KEY, background=False) as opened:
@@ -118,6 +128,15 @@ def test_heads_that_were_written_and_not_signed_are_signed_with_whatever_is_next
         assert HEADS_STREAM not in opened.checkpointer.due()
         opened.checkpointer.create(["a"])
         assert opened.store.head(HEADS_STREAM).seq + 1 == made[-1].size
+
+
+def test_the_signer_of_a_covered_checkpoint_is_that_of_the_heads_that_cover_it(tmp_path):
+    for key in (KEY, Key("audit-2027")):
+        with opened_log(tmp_path / "a.db", key, background=False) as opened:
+            opened.events(1, stream="a", ack="durable")
+            opened.events(1, stream="b", ack="durable")
+            size = opened.checkpointer.create(["a", "b"])[0].size
+            assert checkpoint_signer(opened.store, "a") == (size, key.signer_id)
 
 
 def test_another_process_signs_the_heads_that_were_left(tmp_path):

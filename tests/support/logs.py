@@ -21,6 +21,7 @@ from auditseal.service.checkpoint import Checkpointer, Pace
 from auditseal.service.checkpoint_loop import CheckpointLoop
 from auditseal.service.log import Log
 from auditseal.service.seal import Sealer
+from auditseal.service.watch import Sharing
 from support.evidence import LOG, START, Key
 
 
@@ -110,6 +111,7 @@ def opened_log(
     cosigner_for=None,
     policy: SigningPolicy | None = None,
     origin: str = LOG,
+    sharing: Sharing | None = None,
 ) -> Iterator[Opened]:
     """A log that exists or is created; without `background`, the test calls `checkpointer.create` itself."""
     store = create_store(path)
@@ -119,7 +121,7 @@ def opened_log(
     pace = pace or Pace(interval_s=0.02)
     cosigner = cosigner_for(store) if cosigner_for else None
     checkpointer = Checkpointer(store, signer, origin=origin, pace=pace, sealer=sealer, cosigner=cosigner, clock=clock)
-    loop = CheckpointLoop(store, checkpointer, clock=clock) if background else None
+    loop = CheckpointLoop(store, checkpointer, sharing=sharing, clock=clock) if background else None
     appender = Appender(store, sealer, checkpoints=loop, policy=policy, clock=clock)
     log = Log(store, appender, sealer=sealer, checkpoints=loop)
     try:

@@ -255,7 +255,7 @@ class Checkpointer:
     def _announced_by(self, stream: str, seq: int) -> NoteSigner | None:
         """Who is to sign the checkpoint that an entry announces; None if it announces none, or one that is kept."""
         entry = self.store.entry(stream, seq)
-        over = self.store.checkpoint_over(stream, seq)
+        over = self.store.checkpoint_over(stream, seq + 1)
         if entry is None or (over is not None and over.size == seq + 1):
             return None
         body = parse_body(entry.body)

@@ -1,7 +1,8 @@
 """The checkpoints of an open log, made in the background: every so many entries or milliseconds, and as a heartbeat.
 
 Callers that want a signed acknowledgement wait here until a checkpoint covers their entries. While the signer is down
-they are told so at once; what they appended is durable, and covered by the first checkpoint that succeeds.
+they are told so at once; what they appended is durable, and covered by the first checkpoint that succeeds. Where other
+processes write to the log, this one also does what those leave undone (`auditseal.service.watch`).
 
 Source: `docs/life-of-an-entry.md`.
 """
@@ -12,23 +13,22 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final
 
-from auditseal.core.event import parse_body
-from auditseal.core.promise import CHECKPOINT_TYPE, Promise
 from auditseal.errors import AuditSealError, PolicyNotMetError, SignerError, StoreError
+from auditseal.service.heartbeats import HALF, Heartbeats
 from auditseal.service.ids import now_micros
+from auditseal.service.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from auditseal.core.entry import Entry, StoredEntry
+    from auditseal.core.stored_checkpoint import StoredCheckpoint
     from auditseal.ports import CheckpointStore, Clock
     from auditseal.service.checkpoint import Checkpointer
+    from auditseal.service.watch import Sharing
 
 _FIRST_PAUSE_S: Final = 0.5
 _LONGEST_PAUSE_S: Final = 30.0
-_MICROS: Final = 1_000_000
-_EARLY: Final = 2
-"""A heartbeat comes when the promised time is half over."""
 
 
 class CheckpointLoop:
@@ -40,6 +40,7 @@ class CheckpointLoop:
         checkpointer: Checkpointer,
         *,
         patience_s: float = 15.0,
+        sharing: Sharing | None = None,
         clock: Clock = now_micros,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -49,21 +50,29 @@ class CheckpointLoop:
             store: the log.
             checkpointer: what makes them.
             patience_s: how long a caller waits for its entries to be covered.
+            sharing: how others that write to the log are looked after; None leaves them alone.
             clock: microseconds since the epoch, as the promises have it.
             monotonic: seconds.
         """
         self.checkpointer = checkpointer
         self._store = store
         self._patience_s = patience_s
-        self._clock = clock
         self._monotonic = monotonic
+        share = HALF if sharing is None else sharing.share()
+        heartbeat_s = checkpointer.pace.heartbeat_s
+        self._heartbeats = Heartbeats(store, heartbeat_s, share=share, clock=clock, monotonic=monotonic)
+        self._watch: Watch | None = None
+        if sharing is not None:
+            self._watch = Watch(store, checkpointer, sharing, self._heartbeats, clock=clock, monotonic=monotonic)
+        self._look_at = monotonic()
+        self._look_pause_s = _FIRST_PAUSE_S
         self._changed = threading.Condition()
         self._heads: dict[str, int] = {}
         self._covered: dict[str, int] = {}
-        self._heartbeats: dict[str, float] = {}
         self._waiting = 0
         self._since: float | None = None
         self._outage: AuditSealError | None = None
+        self._watch_outage: AuditSealError | None = None
         self._failures = 0
         self._try_again_at = 0.0
         self._pause_s = _FIRST_PAUSE_S
@@ -75,10 +84,11 @@ class CheckpointLoop:
     @property
     def outage(self) -> SignerError | None:
         """Why no checkpoint can be made, while it cannot."""
-        error = self._outage
+        error = self._outage or self._watch_outage
         if error is None or isinstance(error, SignerError):
             return error
-        return SignerError(str(error), reason="witnesses" if isinstance(error, PolicyNotMetError) else "store")
+        reasons = {PolicyNotMetError: "witnesses", StoreError: "store"}
+        return SignerError(str(error), reason=reasons.get(type(error), "checkpoint"))
 
     def appended(self, entries: Sequence[Entry | StoredEntry]) -> None:
         """These entries are durable, and due to be covered."""
@@ -126,21 +136,12 @@ class CheckpointLoop:
             last = self._store.last_checkpoint(head.stream)
             size = last.size if last is not None else 0
             self._covered[head.stream] = size
-            if head.seq + 1 > size:
+            if head.seq + 1 <= size:
+                self._heartbeats.read(head.stream, size)
+            elif self._watch is None:  # else another process may just be at it
                 self._heads[head.stream] = head.seq + 1
                 self._waiting += head.seq + 1 - size
                 self._since = now
-            elif last is not None:
-                self._heartbeats[head.stream] = now + self._until_heartbeat(head.stream, size)
-
-    def _until_heartbeat(self, stream: str, size: int) -> float:
-        entry = self._store.entry(stream, size - 1)
-        body = None if entry is None else parse_body(entry.body)
-        if body is None or body.type != CHECKPOINT_TYPE:
-            return 0.0
-        next_by = Promise.from_payload(body.payload).next_by
-        heartbeat_s = self.checkpointer.pace.heartbeat_s
-        return heartbeat_s if next_by is None else (next_by - self._clock()) / _MICROS - heartbeat_s / _EARLY
 
     def _run(self) -> None:
         while True:
@@ -149,44 +150,67 @@ class CheckpointLoop:
                     self._changed.wait(wait_s)
                 stopping = self._stopped
                 due = self._take_due()
-            if due:
-                self._attempt(due, beating=not stopping)
+            failure = self._attempt(due, beating=not stopping) if due else None
             if stopping:
                 return
+            if self._watch is not None and self._look_at <= self._monotonic() and not isinstance(failure, SignerError):
+                self._look(self._watch)
 
     def _wait_s(self) -> float:
         """Seconds until something is to be done."""
         now = self._monotonic()
-        pace = self.checkpointer.pace
-        times = [*self._heartbeats.values()]
-        if self._since is not None:
-            times.append(now if self._waiting >= pace.entries else self._since + pace.interval_s)
-        earliest = min(times, default=now + pace.heartbeat_s)
+        upkeep_at = self._heartbeats.earliest if self._watch is None else self._look_at
+        times = [moment for moment in (self._own_at(now), upkeep_at) if moment is not None]
+        earliest = min(times, default=now + self.checkpointer.pace.heartbeat_s)
         return max(earliest, self._try_again_at) - now
+
+    def _own_at(self, now: float) -> float | None:
+        """When what this process appended is to be covered; None where nothing is."""
+        if self._since is None:
+            return None
+        pace = self.checkpointer.pace
+        return now if self._waiting >= pace.entries else self._since + pace.interval_s
 
     def _take_due(self) -> list[str]:
         now = self._monotonic()
+        own_at = self._own_at(now)
+        if not self._stopped and self._watch is not None and (own_at is None or own_at > now):
+            return []  # it is time for a look alone
         due = {name for name, size in self._heads.items() if self._covered.get(name, 0) < size}
-        if not self._stopped:
-            due |= {name for name, at in self._heartbeats.items() if at <= now}
+        if not self._stopped and self._watch is None:
+            due |= self._heartbeats.due()
         self._waiting, self._since = 0, None
         return sorted(due)
 
-    def _attempt(self, streams: Sequence[str], *, beating: bool) -> None:
+    def _attempt(self, streams: Sequence[str], *, beating: bool) -> AuditSealError | None:
+        """Why it failed, if it did."""
         try:
             made = self.checkpointer.create(streams)
-        except (SignerError, StoreError, PolicyNotMetError) as error:
-            self._note_failure(error)
-            return
         except AuditSealError as error:
-            self._note_failure(SignerError(str(error), reason="checkpoint"))
-            return
-        next_beat = self._monotonic() + self.checkpointer.pace.heartbeat_s / _EARLY
+            self._note_failure(error)
+            return error
+        self._note_made(made, beating=beating)
+        return None
+
+    def _look(self, watch: Watch) -> None:
+        """Does what others left; when that fails, this process's own callers do not wait for it."""
+        try:
+            made = watch.look(self._covered)
+        except AuditSealError as error:
+            self._watch_outage = error
+            self._look_pause_s = max(watch.every_s, min(self._look_pause_s * 2, _LONGEST_PAUSE_S))
+        else:
+            self._watch_outage, self._look_pause_s = None, watch.every_s
+            if made:
+                self._note_made(made, beating=True)
+        self._look_at = self._monotonic() + self._look_pause_s
+
+    def _note_made(self, made: Sequence[StoredCheckpoint], *, beating: bool) -> None:
+        if beating:
+            self._heartbeats.renewed(each.stream for each in made)
         with self._changed:
             for each in made:
                 self._covered[each.stream] = max(self._covered.get(each.stream, 0), each.size)
-                if beating:
-                    self._heartbeats[each.stream] = next_beat
             self._outage, self._pause_s, self._try_again_at = None, _FIRST_PAUSE_S, 0.0
             self._changed.notify_all()
 

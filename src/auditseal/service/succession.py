@@ -272,7 +272,7 @@ def checkpoint_signer(store: CheckpointStore, stream: str) -> tuple[int, str] | 
     last = store.last_checkpoint(stream)
     if last is None:
         return None
-    signed = last if last.cover is None else store.checkpoint_over(HEADS_STREAM, last.cover.seq)
+    signed = last if last.cover is None else store.checkpoint_over(HEADS_STREAM, last.cover.seq + 1)
     return None if signed is None or signed.signer is None else (last.size, signed.signer)
 
 

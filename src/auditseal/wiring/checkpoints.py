@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
 from auditseal.errors import ConfigError, InputError
@@ -17,14 +18,31 @@ if TYPE_CHECKING:
     from auditseal.service.cosign import Cosigner
     from auditseal.service.seal import Sealer
     from auditseal.service.succession import Succession
+    from auditseal.service.watch import Sharing
 
 _INTERVAL_MS: Final = {"checkpoint": 250, "event": 60_000}
 
 
 def open_loop(
-    settings: Settings, store: Store, signer: Signer, sealer: Sealer | None, succession: Succession | None = None
+    settings: Settings,
+    store: Store,
+    signer: Signer,
+    sealer: Sealer | None,
+    succession: Succession | None = None,
+    *,
+    watch_s: float | None = None,
+    grace_s: float = 15.0,
 ) -> CheckpointLoop | None:
     """What makes an open log's checkpoints; None for a log of mode `event` without an origin.
+
+    Args:
+        settings: all of them.
+        store: the log.
+        signer: what signs.
+        sealer: in a log of mode `event`, what signs entries.
+        succession: who signs after whom.
+        watch_s: how often to look for what other processes left uncovered; None for never.
+        grace_s: how long another process may take to have a checkpoint signed.
 
     Raises:
         ConfigError: the mode is `checkpoint` and there is no origin, or the store keeps no checkpoints.
@@ -35,11 +53,23 @@ def open_loop(
     from auditseal.service.checkpoint_loop import CheckpointLoop
 
     checkpointer = open_checkpointer(settings, store, signer, sealer, succession)
+    # While a process asks witnesses it makes no other checkpoint.
+    grace_s += checkpointer.pace.interval_s + (settings.witness_timeout_s if settings.witness_policy else 0)
     return CheckpointLoop(
         checkpoint_store(store),
         checkpointer,
         patience_s=settings.kms_deadline_s + settings.witness_timeout_s + checkpointer.pace.interval_s,
+        sharing=None if watch_s is None else _sharing(store, watch_s, grace_s),
     )
+
+
+def _sharing(store: Store, watch_s: float, grace_s: float) -> Sharing:
+    from auditseal.ports import Exclusive
+    from auditseal.service.watch import Sharing
+
+    if isinstance(store, Exclusive):
+        return Sharing(watch_s=watch_s, grace_s=grace_s, claim=partial(store.exclusively, "checkpoints"))
+    return Sharing(watch_s=watch_s, grace_s=grace_s)
 
 
 def open_checkpointer(

@@ -167,7 +167,7 @@ def open_configured(
         settings: all of them.
         signer: as `open_log`.
         background: whether pending entries are signed by a thread of their own.
-        watch_s: how often that thread looks for what other processes left pending; None for never.
+        watch_s: how often to look for what other processes left pending or uncovered; None for never.
         wrap_signer: gives the signer that is used in place of the configured one, such as a metered one.
 
     Raises:
@@ -196,7 +196,7 @@ def open_configured(
     grace_s = _DEADLINES_OF_GRACE * settings.kms_deadline_s
     resealer = _resealer(store, sealer, watch_s, grace_s) if background and sealer is not None else None
     try:
-        loop = checkpoints.open_loop(settings, store, signer, sealer, succession)
+        loop = checkpoints.open_loop(settings, store, signer, sealer, succession, watch_s=watch_s, grace_s=grace_s)
     except BaseException:
         signer.close()
         store.close()
