@@ -29,7 +29,7 @@ OutputOption = Annotated[
     list[str] | None,
     typer.Option("--output", "-o", metavar="FORMAT[=PATH]", help="How to print the result; may be repeated."),
 ]
-StreamOption = Annotated[str, typer.Option("--stream", help="The stream to append to.")]
+StreamOption = Annotated[str, typer.Option("--stream", help="The stream.")]
 StreamsOption = Annotated[list[str] | None, typer.Option("--stream", help="Only this stream; may be repeated.")]
 
 
