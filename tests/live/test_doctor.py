@@ -13,6 +13,7 @@ from emulator import Emulator
 from auditseal.cli.entry import run
 from fakes.kms import FakeKms
 from support.iam import Cloud, document
+from support.postgres_server import PASSWORD, PostgresServer
 
 SETTINGS = ("AUDIT_SIGNING_KMS_KEY_ID", "AUDIT_SIGNER_KID", "AUDIT_SIGNING_ALG", "AUDITSEAL_LOG", "AUDITSEAL_SIGNERS")
 
@@ -170,6 +171,17 @@ def test_without_a_kms_key_nothing_of_kms_is_checked(
     code, items = doctor(capsys)
     assert code == 3
     assert items["key"]["status"] == items["may-sign"]["status"] == "not checked"
+
+
+def test_the_database_is_named_without_its_password(
+    postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AUDITSEAL_LOG", postgres.url(postgres.create_log_database()))
+    assert run(["doctor"]) == 3
+    out = capsys.readouterr().out
+    assert "postgresql://" in out
+    assert PASSWORD not in out
 
 
 def test_an_endpoint_that_does_not_answer_is_named(

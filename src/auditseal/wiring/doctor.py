@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import closing
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -186,12 +187,10 @@ def _of_log(settings: Settings) -> list[Item]:
     except AuditSealError as error:
         fix = "auditseal init, or correct AUDITSEAL_LOG"
         return [failed("database", titles[0], str(error), fix), not_checked("backlog", titles[1], "no log")]
-    try:
-        waiting = store.count_pending()
+    with closing(store):
+        waiting, address = store.count_pending(), store.address
         oldest = store.pending(limit=1) if waiting else []
-    finally:
-        store.close()
     since = f" since {oldest[0].columns.time}" if oldest and oldest[0].columns else ""
     faults = [f"{waiting:,} entries wait{since}"] if waiting else []
     backlog = held("backlog", titles[1], faults, "none", "auditseal sign-pending says why, and signs them")
-    return [passed("database", titles[0], settings.log.split("?")[0]), backlog]
+    return [passed("database", titles[0], address), backlog]
