@@ -9,7 +9,6 @@ Source: `docs/spec/body.md`.
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -319,9 +318,11 @@ def format_time(micros: Micros) -> str:
         InputError: outside the years 1970 to 9999.
     """
     seconds, rest = divmod(micros, 1_000_000)
-    if seconds >= 0:
-        with suppress(ValueError, OverflowError, OSError):
+    try:
+        if seconds >= 0:
             return f"{_format_second(seconds)}.{rest:06d}Z"
+    except (ValueError, OverflowError, OSError):
+        pass
     raise InputError(f"{micros} µs is no time between the years 1970 and 9999")
 
 

@@ -10,8 +10,11 @@ from __future__ import annotations
 
 import threading
 import time
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
+from auditseal.core.entry import Entry
 from auditseal.core.event import parse_body
 from auditseal.core.promise import CHECKPOINT_TYPE, Promise
 from auditseal.errors import AuditSealError, PolicyNotMetError, SignerError, StoreError
@@ -20,7 +23,7 @@ from auditseal.service.ids import now_micros
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from auditseal.core.entry import Entry, StoredEntry
+    from auditseal.core.entry import StoredEntry
     from auditseal.ports import CheckpointStore, Clock
     from auditseal.service.checkpoint import Checkpointer
 
@@ -82,9 +85,14 @@ class CheckpointLoop:
 
     def appended(self, entries: Sequence[Entry | StoredEntry]) -> None:
         """These entries are durable, and due to be covered."""
+        sizes = _sizes(entries)
+        for stream, group in groupby(entries, attrgetter("stream")):
+            run = list(group)
+            if run[-1].seq - run[0].seq == len(run) - 1 and all(isinstance(entry, Entry) for entry in run):
+                self.checkpointer.tree(stream).appended(run[0].seq, [entry.hash for entry in run])
         with self._changed:
-            for entry in entries:
-                self._heads[entry.stream] = max(self._heads.get(entry.stream, 0), entry.seq + 1)
+            for stream, size in sizes.items():
+                self._heads[stream] = max(self._heads.get(stream, 0), size)
             self._waiting += len(entries)
             if entries and self._since is None:
                 self._since = self._monotonic()
@@ -98,9 +106,7 @@ class CheckpointLoop:
         Returns:
             By stream, up to which size it is covered.
         """
-        wanted: dict[str, int] = {}
-        for entry in entries:
-            wanted[entry.stream] = max(wanted.get(entry.stream, 0), entry.seq + 1)
+        wanted = _sizes(entries)
         deadline = self._monotonic() + self._patience_s
         with self._changed:
             failures = self._failures
@@ -198,3 +204,11 @@ class CheckpointLoop:
             self._pause_s = min(self._pause_s * 2, _LONGEST_PAUSE_S)
             self._since = self._monotonic()
             self._changed.notify_all()
+
+
+def _sizes(entries: Sequence[Entry | StoredEntry]) -> dict[str, int]:
+    """By stream, the size that it has with the last of its entries."""
+    sizes: dict[str, int] = {}
+    for entry in entries:
+        sizes[entry.stream] = max(sizes.get(entry.stream, 0), entry.seq + 1)
+    return sizes
