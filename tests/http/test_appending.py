@@ -12,7 +12,7 @@ import httpx2
 import orjson
 import pytest
 
-from auditseal.core.event import parse_body
+from auditseal.core.event import Event, parse_body
 from auditseal.errors import BacklogFullError, SignerError, StoreError
 from auditseal.http import events as routes
 from support.service import App, running_app, wait_until
@@ -393,12 +393,11 @@ class TestBatches:
         assert answer.headers["Retry-After"]
 
     def test_a_backlog_that_fills_midway_is_told_after_what_is_in_the_log(self, app, monkeypatch):
-        def stream(events, ack):
-            listed = list(events)
-            yield app.serving.log.append_many(listed[:2])
+        def stream(texts, _read, ack):
+            yield app.serving.log.append_many([Event(type="a", stream="agents")] * len(list(texts)[:2]))
             raise BacklogFullError(pending=9, limit=9)
 
-        monkeypatch.setattr(app.serving.log, "append_stream", stream)
+        monkeypatch.setattr(app.serving.log, "append_texts", stream)
         _, outcomes = _batch(app, [{"type": "a"}] * 4)
         assert [outcome["line"] for outcome in outcomes] == [1, 2, 3]
         assert outcomes[2]["problem"]["type"] == "urn:auditseal:problem:backlog-full"

@@ -112,13 +112,9 @@ def is_plain(container: Any, depth_left: int) -> bool:
         if kind in _CONTAINERS:
             if not is_plain(member, depth_left - 1):
                 return False
-        elif kind is not float or not _is_plain_float(member):
+        elif kind is not float or not _PLAIN_MIN <= abs(member) < _PLAIN_MAX or member % 1 == 0:
             return False
     return True
-
-
-def _is_plain_float(number: float) -> bool:
-    return _PLAIN_MIN <= abs(number) < _PLAIN_MAX and number % 1 != 0
 
 
 def _carefully(value: Any, max_depth: int, max_bytes: int) -> bytes:
@@ -195,7 +191,7 @@ def parse_json(text: bytes | str, *, max_depth: int = MAX_DEPTH, max_bytes: int 
     if len(text) > max_bytes:
         raise _refusal("too-large", f"{len(text)} bytes, and at most {max_bytes} are allowed")
     if isinstance(text, bytes):
-        value = _plain_value(text, max_depth)
+        value = plain_value(text, max_depth)
         if value is not None:
             return value
     try:
@@ -212,15 +208,17 @@ def parse_json(text: bytes | str, *, max_depth: int = MAX_DEPTH, max_bytes: int 
     return value
 
 
-def _plain_value(text: bytes, max_depth: int) -> dict[str, Any] | list[Any] | None:
-    """The value of a JSON text by the fast path; None where the careful one must look.
+def plain_value(text: bytes, max_depth: int) -> dict[str, Any] | list[Any] | None:
+    """The value of a JSON text by the fast path, which `is_plain`; None where the careful one must look.
 
     orjson keeps the last of two members of one name, and so drops a name, with its two quotes. Written again, the value
     has as many quotes as the text exactly if nothing was dropped: unless a quote is written as its number.
     """
     try:
         value = orjson.loads(text)
-        if type(value) not in _CONTAINERS or not is_plain(value, max_depth) or b"\\u0022" in text:
+        if type(value) not in _CONTAINERS or not is_plain(value, max_depth):
+            return None
+        if b"\\" in text and b"\\u0022" in text:
             return None
         form = orjson.dumps(value, option=PLAIN_OPTIONS)
     except (TypeError, ValueError):  # orjson's errors are among these

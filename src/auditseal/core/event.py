@@ -9,7 +9,6 @@ Source: `docs/spec/body.md`.
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -39,6 +38,9 @@ RESERVED_TYPES: Final = (OWN_PREFIX, "signer.")
 _STREAM: Final = re.compile(r"[a-z0-9._/-]{1,128}", re.ASCII)
 _NAME: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,256}")
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{6}Z", re.ASCII)
+_ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+PLACE_BYTES: Final = 48
+"""What seq and time take in a body, counted generously."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -141,6 +143,8 @@ def check_id(text: object) -> str:
     Raises:
         InputError: anything else, braces and `urn:uuid:` among it.
     """
+    if isinstance(text, str) and _ID.fullmatch(text):
+        return text
     try:
         plain = str(UUID(text)) if isinstance(text, str) else None
     except ValueError:
@@ -163,14 +167,9 @@ def make_draft(event: Event, *, new_id: str, limits: Limits) -> Draft:
         CanonicalError: payload or context has no canonical form, or the body is too large.
     """
     id_ = check_id(event.id) if event.id is not None else new_id
-    try:
-        before_time, after_time = _before_time(event.stream), _after_time(event.type)
-        if event.actor is not None:
-            _check_actor(event.actor)
-    except TypeError:  # what is not hashable
-        raise InputError("stream, type and actor must be text") from None
+    before_time, after_time = around_time(event.stream, event.type, event.actor)
     before_seq = _before_seq(event, id_, limits)
-    size = len(before_seq) + len(before_time) + len(after_time) + 48
+    size = len(before_seq) + len(before_time) + len(after_time) + PLACE_BYTES
     if size > limits.max_body_bytes:
         raise CanonicalError(
             "too-large",
@@ -179,6 +178,21 @@ def make_draft(event: Event, *, new_id: str, limits: Limits) -> Draft:
         )
     stream = StreamName(event.stream)
     return Draft(stream, id_, event.id is None, event.type, event.actor, before_seq, before_time, after_time)
+
+
+def around_time(stream: str, type_: str, actor: str | None) -> tuple[bytes, bytes]:
+    """(a body from the value of `seq` to the value of `time`, what follows), from members that are checked for it.
+
+    Raises:
+        InputError: a member is not what `Event` asks for.
+    """
+    try:
+        around = _before_time(stream), _after_time(type_)
+        if actor is not None:
+            _check_actor(actor)
+    except TypeError:  # what is not hashable
+        raise InputError("stream, type and actor must be text") from None
+    return around
 
 
 def check_name(member: str, text: object) -> None:
@@ -304,9 +318,11 @@ def format_time(micros: Micros) -> str:
         InputError: outside the years 1970 to 9999.
     """
     seconds, rest = divmod(micros, 1_000_000)
-    if seconds >= 0:
-        with suppress(ValueError, OverflowError, OSError):
+    try:
+        if seconds >= 0:
             return f"{_format_second(seconds)}.{rest:06d}Z"
+    except (ValueError, OverflowError, OSError):
+        pass
     raise InputError(f"{micros} µs is no time between the years 1970 and 9999")
 
 

@@ -12,7 +12,8 @@ from auditseal.core.event import Event
 from auditseal.errors import InputError
 
 MAX_LINE_BYTES: Final = 64 * 1024 * 1024
-_MEMBERS: Final = frozenset({"type", "payload", "actor", "stream", "id", "context"})
+EVENT_MEMBERS: Final = frozenset({"type", "payload", "actor", "stream", "id", "context"})
+"""What the caller of an append may set."""
 
 
 def parse_event(text: bytes, stream: str) -> Event:
@@ -39,8 +40,8 @@ def parse_members(text: bytes) -> dict[str, Any]:
     members = parse_json(text, max_bytes=MAX_LINE_BYTES)
     if type(members) is not dict:
         raise InputError('an event is a JSON object, such as {"type": "agent.spawned", "payload": {}}')
-    if not members.keys() <= _MEMBERS:
-        name = min(members.keys() - _MEMBERS)
+    if not members.keys() <= EVENT_MEMBERS:
+        name = min(members.keys() - EVENT_MEMBERS)
         hint = ": the log sets it" if name in ("time", "seq", "v") else ": put what is yours into payload"
         raise InputError(f"an event has no member {name[:40]!r}{hint}")
     if "type" not in members:

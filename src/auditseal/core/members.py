@@ -20,19 +20,20 @@ if TYPE_CHECKING:
 
 def receipt_members(receipt: Receipt) -> dict[str, Any]:
     """A receipt as JSON members; hashes in hex, the signature in base64."""
+    stream, seq, id_, time, hash_, prev_hash, status, signer, algorithm, signature, development, repeated = receipt
     return {
-        "stream": receipt.stream,
-        "seq": receipt.seq,
-        "id": receipt.id,
-        "time": receipt.time,
-        "hash": receipt.hash.hex(),
-        "prev_hash": receipt.prev_hash.hex(),
-        "status": receipt.status,
-        "signer": receipt.signer,
-        "algorithm": receipt.algorithm,
-        "signature": None if receipt.signature is None else b64encode(receipt.signature).decode(),
-        "development": receipt.development,
-        "repeated": receipt.repeated,
+        "stream": stream,
+        "seq": seq,
+        "id": id_,
+        "time": time,
+        "hash": hash_.hex(),
+        "prev_hash": prev_hash.hex(),
+        "status": status,
+        "signer": signer,
+        "algorithm": algorithm,
+        "signature": None if signature is None else b64encode(signature).decode(),
+        "development": development,
+        "repeated": repeated,
     }
 
 

@@ -7,19 +7,21 @@ would otherwise wait for the service, and the service for the client.
 from __future__ import annotations
 
 import tempfile
+from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, Final, cast
 
 import orjson
 
 from auditseal.core.members import receipt_members
-from auditseal.errors import AuditSealError, InputError, TooLargeError
+from auditseal.errors import AuditSealError, TooLargeError
 from auditseal.http.errors import kind_of, problem_members
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator
 
-    from auditseal.core.event import Ack, Event
+    from auditseal.core.event import Ack
     from auditseal.http.metrics import Metrics
+    from auditseal.service.drafting import ReadDraft
     from auditseal.service.log import Log
     from auditseal.service.receipts import Outcome
 
@@ -32,12 +34,12 @@ _BLOCK: Final = 256 * 1024
 class Batch:
     """The state of one batch."""
 
-    def __init__(self, log: Log, read: Callable[[bytes], Event], *, ack: Ack, metrics: Metrics) -> None:
+    def __init__(self, log: Log, read: ReadDraft, *, ack: Ack, metrics: Metrics) -> None:
         """Sets up.
 
         Args:
             log: where to.
-            read: gives a line's event; raises InputError.
+            read: gives a line's draft; raises InputError.
             ack: as `Log.append`.
             metrics: counts what is appended and what refused.
         """
@@ -62,13 +64,14 @@ class Batch:
         """Appends what waits, and keeps the outcomes.
 
         Raises:
-            BacklogFullError, StoreError: as `Log.append_stream`.
+            BacklogFullError, StoreError: as `Log.append_texts`.
         """
         waiting, self._waiting, self._size = self._waiting, [], 0
-        numbers: list[int] = []
-        for outcomes in self._log.append_stream(self._events(waiting, numbers), ack=self._ack):
-            self._keep(numbers[: len(outcomes)], outcomes)
-            del numbers[: len(outcomes)]
+        numbered = {number: line for number, line in enumerate(waiting, self._lines + 1) if line.strip()}
+        self._lines += len(waiting)
+        numbers = iter(numbered)
+        for outcomes in self._log.append_texts(numbered.values(), self._read, ack=self._ack):
+            self._keep(list(islice(numbers, len(outcomes))), outcomes)
 
     def end_early(self, error: BaseException) -> bool:
         """Keeps an error as the outcome of the next line, if lines before it are in the log; whether it was kept.
@@ -96,17 +99,6 @@ class Batch:
     def close(self) -> None:
         """Gives up what is kept."""
         self._kept.close()
-
-    def _events(self, lines: list[bytes], numbers: list[int]) -> Iterator[Event | InputError]:
-        for line in lines:
-            self._lines += 1
-            if not line.strip():
-                continue
-            numbers.append(self._lines)
-            try:
-                yield self._read(line)
-            except InputError as error:
-                yield error
 
     def _keep(self, numbers: list[int], outcomes: list[Outcome]) -> None:
         new = repeated = 0

@@ -16,8 +16,9 @@ from uuid import UUID, uuid5
 from fastapi import Request
 
 from auditseal.core.caller import CONTEXT_MEMBER, Caller
-from auditseal.core.event import Event
+from auditseal.core.event import Draft, Event, Limits, StreamName, make_draft
 from auditseal.core.event_text import parse_members
+from auditseal.core.quick_draft import quick_draft
 from auditseal.errors import InputError, TooLargeError
 from auditseal.http.errors import MediaTypeError, SlowBodyError
 
@@ -146,6 +147,17 @@ def read_event(text: bytes, stream: str, caller: Caller) -> Event:
     members["stream"] = stream
     members["context"] = {**context, CONTEXT_MEMBER: caller.name}
     return Event(**members)
+
+
+def read_draft(text: bytes, new_id: str, limits: Limits, *, stream: StreamName, caller: Caller) -> Draft:
+    """The draft of an event's text, with the caller in its context.
+
+    Raises:
+        InputError: as `read_event`, or the event is not acceptable.
+    """
+    marks = {CONTEXT_MEMBER: caller.name}
+    draft = quick_draft(text, stream, marks=marks, new_id=new_id, limits=limits)
+    return draft or make_draft(read_event(text, stream, caller), new_id=new_id, limits=limits)
 
 
 def with_key(event: Event, key: str | None, caller: Caller) -> Event:

@@ -9,6 +9,7 @@ Source: `docs/http.md`, "Appending".
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -28,6 +29,7 @@ from auditseal.http.bodies import (
     NDJSON,
     check_media_type,
     read_body,
+    read_draft,
     read_event,
     read_lines,
     wire_limit,
@@ -153,7 +155,8 @@ async def append_batch(
     settings = state.serving.settings
     most = wire_limit(settings.max_body_bytes)
     state.memory.take(PORTION_BYTES + most)
-    batch = Batch(state.serving.log, lambda line: read_event(line, stream, caller), ack=ack, metrics=state.metrics)
+    read = partial(read_draft, stream=check_stream(stream), caller=caller)
+    batch = Batch(state.serving.log, read, ack=ack, metrics=state.metrics)
     headers: dict[str, str] = {}
     try:
         async for lines in read_lines(

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from auditseal.core.entry import Entry
-from auditseal.core.event import RESERVED_TYPES, Event, Limits, Receipt, make_draft
+from auditseal.core.event import Limits, Receipt
 from auditseal.errors import (
     AuditSealError,
     BacklogFullError,
@@ -23,17 +23,19 @@ from auditseal.errors import (
     SignerError,
 )
 from auditseal.service.backlog import BacklogGauge, SigningPolicy, refuse_pending
+from auditseal.service.drafting import Drafter
 from auditseal.service.group import GroupCommit
-from auditseal.service.ids import new_id, now_micros
+from auditseal.service.ids import new_ids, now_micros
 from auditseal.service.receipts import receipts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from auditseal.core.entry import StoredEntry, StoredSignature
-    from auditseal.core.event import Ack, Draft
+    from auditseal.core.event import Ack, Draft, Event
     from auditseal.ports import Appended, Clock, Signer, Store
     from auditseal.service.checkpoint_loop import CheckpointLoop
+    from auditseal.service.drafting import ReadDraft
     from auditseal.service.line import Sealing
     from auditseal.service.receipts import Outcome, Place
     from auditseal.service.seal import Resealer, Sealer
@@ -72,7 +74,7 @@ class Appender:
         policy: SigningPolicy | None = None,
         limits: Limits | None = None,
         clock: Clock = now_micros,
-        make_id: Callable[[], str] = new_id,
+        make_ids: Callable[[], Iterator[str]] = new_ids,
     ) -> None:
         """Sets up.
 
@@ -85,7 +87,7 @@ class Appender:
             policy: what to do while the signer is down.
             limits: what a body may measure.
             clock: microseconds since the epoch.
-            make_id: gives events their id.
+            make_ids: gives ids without end, for the events of one thread.
         """
         self._store = store
         self._sealer = sealer
@@ -93,9 +95,7 @@ class Appender:
         self._checkpoints = checkpoints
         self._covering = checkpoints if sealer is None else None
         self._policy = policy or SigningPolicy()
-        self._limits = limits or Limits()
-        self._clock = clock
-        self._make_id = make_id
+        self._drafter = Drafter(limits or Limits(), make_ids)
         self._chaining: GroupCommit[Draft, Appended] = GroupCommit(
             lambda drafts: store.append(drafts, clock), max_items=CHUNK
         )
@@ -124,7 +124,7 @@ class Appender:
             as `append`; a ConflictError names one event, and the others are in the log. At a StoreError, events before
             those that could not be stored may be in the log (1,000 share a transaction): give them ids to retry safely.
         """
-        return self._append_all([self._draft(event) for event in events], ack)
+        return self._append_all(self._drafter.all_of(events), ack)
 
     def append_own(self, event: Event, ack: Ack = "signed") -> Receipt:
         """Appends a statement of the log about itself, whose type callers may not use.
@@ -132,7 +132,7 @@ class Appender:
         Raises:
             as `append`.
         """
-        return self._append_all([make_draft(event, new_id=self._make_id(), limits=self._limits)], ack)[0]
+        return self._append_all([self._drafter.own(event)], ack)[0]
 
     def _append_all(self, drafts: list[Draft], ack: Ack) -> list[Receipt]:
         self._admit(len(drafts))
@@ -162,7 +162,23 @@ class Appender:
         Raises:
             BacklogFullError, StoreError: as `append`, for the events that were not yielded; those before stay appended.
         """
-        return (part.outcomes for part in self._run(map(self._try_draft, events), ack, admitted=False))
+        return (part.outcomes for part in self._run(self._drafter.each_of(events), ack, admitted=False))
+
+    def stream_texts(self, texts: Iterable[bytes], read: ReadDraft, ack: Ack = "signed") -> Iterator[list[Outcome]]:
+        """As `stream`, for events that are read from texts.
+
+        Args:
+            texts: of one event each.
+            read: gives the draft of a text; its InputError is the outcome of the text.
+            ack: as `append`.
+
+        Yields:
+            as `stream`.
+
+        Raises:
+            as `stream`.
+        """
+        return (part.outcomes for part in self._run(self._drafter.each_read(texts, read), ack, admitted=False))
 
     def append_each(self, events: Sequence[Event], ack: Ack = "signed") -> list[Outcome]:
         """Appends events of different callers together; none is another's error.
@@ -174,7 +190,7 @@ class Appender:
         Returns:
             for each event in order, what `append` gives for it, or the error that it raises.
         """
-        return self._each([self._try_draft(event) for event in events], ack)
+        return self._each(list(self._drafter.each_of(events)), ack)
 
     def _each(self, drafts: Sequence[Draft | InputError], ack: Ack) -> list[Outcome]:
         outcomes: list[Outcome] = []
@@ -255,48 +271,39 @@ class Appender:
             return self._sealer.outage
         return self._covering.outage if self._covering is not None else None
 
-    def _draft(self, event: Event) -> Draft:
-        if str(event.type).startswith(RESERVED_TYPES):
-            own = " or ".join(RESERVED_TYPES)
-            raise InputError(f"types that begin with {own} are the log's own: give the event another")
-        return make_draft(event, new_id=self._make_id(), limits=self._limits)
-
-    def _try_draft(self, event: Event | InputError) -> Draft | InputError:
-        if isinstance(event, InputError):
-            return event
-        try:
-            return self._draft(event)
-        except InputError as error:
-            return error
-
     def _chain(self, asked: Sequence[Draft | InputError], ack: Ack, *, admitted: bool) -> _Chunk:
         drafts = [draft for draft in asked if not isinstance(draft, InputError)]
         if not admitted:
             self._admit(len(drafts))
         appended = iter(self._chaining.submit(drafts) if drafts else ())
         outcomes: list[Appended | AuditSealError] = []
-        due: dict[Place, Entry | StoredEntry] = {}
+        signing: list[Entry | StoredEntry] = []
+        named: set[Place] = set()
         for draft in asked:
             if isinstance(draft, InputError):
                 outcomes.append(draft)
                 continue
             outcome = next(appended)
+            if draft.id_is_new and outcome.new is not None:  # its own, and nobody else's
+                outcomes.append(outcome)
+                signing.append(outcome.new)
+                continue
             entry = outcome.new or outcome.found
             assert entry is not None
-            is_its_own = draft.id_is_new and outcome.found is None
-            if not is_its_own and not draft.is_told_by(entry.body):
+            if not draft.is_told_by(entry.body):
                 outcomes.append(_conflict(draft))
                 continue
             outcomes.append(outcome)
-            if outcome.found is None or not outcome.found.signatures:
-                due[entry.stream, entry.seq] = entry
-        signing = list(due.values())
+            place = entry.stream, entry.seq
+            if place not in named and (outcome.found is None or not outcome.found.signatures):
+                named.add(place)
+                signing.append(entry)
         if self._checkpoints is not None:
             self._checkpoints.appended(signing)
         if ack == "signed" and self._covering is not None:
             return _Chunk(outcomes, signing, [])
         if self._sealer is None or ack == "durable":
-            self._backlog.grew(len(due))
+            self._backlog.grew(len(signing))
             self._leave(signing)
             return _Chunk(outcomes, [], [])
         return _Chunk(outcomes, signing, self._sealer.begin(signing))

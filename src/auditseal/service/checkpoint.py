@@ -274,8 +274,9 @@ class Checkpointer:
     ) -> tuple[int, NoteSigner]:
         """(the size that is announced, who will sign it)."""
         tree = self.tree(stream)
-        tree.grow_to(self.store.head(stream).seq + 1)  # most of the work, done before the stream is locked
-        signer = self.signer
+        size = self.store.head(stream).seq + 1
+        tree.grow_to(size)  # most of the work, done before the stream is locked
+        signer = self.signer_at(stream, size)
 
         def draft_at(seq: int, before: int | None) -> Draft:
             nonlocal signer

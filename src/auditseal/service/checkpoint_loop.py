@@ -11,8 +11,11 @@ from __future__ import annotations
 
 import threading
 import time
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
+from auditseal.core.entry import Entry
 from auditseal.errors import AuditSealError, PolicyNotMetError, SignerError, StoreError
 from auditseal.service.heartbeats import HALF, Heartbeats
 from auditseal.service.ids import now_micros
@@ -21,7 +24,7 @@ from auditseal.service.watch import Watch
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from auditseal.core.entry import Entry, StoredEntry
+    from auditseal.core.entry import StoredEntry
     from auditseal.core.stored_checkpoint import StoredCheckpoint
     from auditseal.ports import CheckpointStore, Clock
     from auditseal.service.checkpoint import Checkpointer
@@ -92,9 +95,12 @@ class CheckpointLoop:
 
     def appended(self, entries: Sequence[Entry | StoredEntry]) -> None:
         """These entries are durable, and due to be covered."""
+        sizes = _sizes(entries)
+        if self._outage is None:  # else they would only take memory until the signer answers
+            self._hand_to_trees(entries)
         with self._changed:
-            for entry in entries:
-                self._heads[entry.stream] = max(self._heads.get(entry.stream, 0), entry.seq + 1)
+            for stream, size in sizes.items():
+                self._heads[stream] = max(self._heads.get(stream, 0), size)
             self._waiting += len(entries)
             if entries and self._since is None:
                 self._since = self._monotonic()
@@ -108,9 +114,7 @@ class CheckpointLoop:
         Returns:
             By stream, up to which size it is covered.
         """
-        wanted: dict[str, int] = {}
-        for entry in entries:
-            wanted[entry.stream] = max(wanted.get(entry.stream, 0), entry.seq + 1)
+        wanted = _sizes(entries)
         deadline = self._monotonic() + self._patience_s
         with self._changed:
             failures = self._failures
@@ -128,6 +132,12 @@ class CheckpointLoop:
             self._stopped = True
             self._changed.notify_all()
         self._thread.join()
+
+    def _hand_to_trees(self, entries: Sequence[Entry | StoredEntry]) -> None:
+        for stream, group in groupby(entries, attrgetter("stream")):
+            run = list(group)
+            if run[-1].seq - run[0].seq == len(run) - 1 and all(isinstance(entry, Entry) for entry in run):
+                self.checkpointer.tree(stream).appended(run[0].seq, [entry.hash for entry in run])
 
     def _read_state(self) -> None:
         """What an earlier process left uncovered, and when it promised the next checkpoints."""
@@ -222,3 +232,11 @@ class CheckpointLoop:
             self._pause_s = min(self._pause_s * 2, _LONGEST_PAUSE_S)
             self._since = self._monotonic()
             self._changed.notify_all()
+
+
+def _sizes(entries: Sequence[Entry | StoredEntry]) -> dict[str, int]:
+    """By stream, the size that it has with the last of its entries."""
+    sizes: dict[str, int] = {}
+    for entry in entries:
+        sizes[entry.stream] = max(sizes.get(entry.stream, 0), entry.seq + 1)
+    return sizes

@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, Final
 from auditseal.core.event import Micros
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-_VERSION_AND_VARIANT: Final = 7 << 76 | 2 << 62
-_RANDOM: Final = 0xFFF << 64 | (1 << 62) - 1
+_NOISE_BYTES: Final = 10
+_NOISE_DIGITS: Final = 19
+_AT_ONCE: Final = 64
+_VARIANT: Final = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+"""By a random hex digit, one whose upper two bits are those of the variant, and whose lower two are random."""
 
 
 def now_micros() -> Micros:
@@ -25,6 +28,22 @@ def now_micros() -> Micros:
 
 def new_id(time_ns: Callable[[], int] = time.time_ns, random: Callable[[int], bytes] = os.urandom) -> str:
     """A fresh UUID version 7: 48 bits of milliseconds, 74 random bits."""
-    noise = int.from_bytes(random(10), "big") & _RANDOM | _VERSION_AND_VARIANT
-    text = ((time_ns() // 1_000_000) << 80 | noise).to_bytes(16, "big").hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    return next(new_ids(time_ns, random, at_once=1))
+
+
+def new_ids(
+    time_ns: Callable[[], int] = time.time_ns, random: Callable[[int], bytes] = os.urandom, *, at_once: int = _AT_ONCE
+) -> Iterator[str]:
+    """Fresh ids without end, for one thread; the system is asked for the random bits of so many at once.
+
+    After a fork only one of the two processes may go on with it.
+    """
+    told, beginning = -1, ""
+    while True:
+        noise = random(_NOISE_BYTES * at_once).hex()
+        for at in range(0, len(noise), 2 * _NOISE_BYTES):
+            digits = noise[at : at + _NOISE_DIGITS]
+            if (millis := time_ns() // 1_000_000) != told:
+                told, hexed = millis, f"{millis:012x}"
+                beginning = f"{hexed[:8]}-{hexed[8:]}-7"
+            yield f"{beginning}{digits[:3]}-{_VARIANT[digits[3]]}{digits[4:7]}-{digits[7:]}"

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from auditseal.service.append import Appender
     from auditseal.service.checkpoint import Checkpointer
     from auditseal.service.checkpoint_loop import CheckpointLoop
+    from auditseal.service.drafting import ReadDraft
     from auditseal.service.receipts import Outcome
     from auditseal.service.seal import Resealer, Sealer
 
@@ -125,6 +126,17 @@ class Log:
             BacklogFullError, StoreError: as `append`.
         """
         return self._appender.stream(events, ack)
+
+    def append_texts(self, texts: Iterable[bytes], read: ReadDraft, *, ack: Ack = "signed") -> Iterator[list[Outcome]]:
+        """Records any number of events as `append_stream` does, each read from its text by `read`.
+
+        Yields:
+            as `append_stream`.
+
+        Raises:
+            as `append_stream`.
+        """
+        return self._appender.stream_texts(texts, read, ack)
 
     def entries(
         self, stream: str | None = None, *, which: EntryFilter | None = None, page: int = 500

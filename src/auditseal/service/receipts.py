@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from auditseal.core.event import Receipt
+from auditseal.core.event import EntryHash, Receipt, StreamName
 from auditseal.errors import AuditSealError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from auditseal.core.entry import Columns, Entry, StoredSignature
+    from auditseal.core.entry import StoredSignature
     from auditseal.ports import Appended, Signer
 
 Outcome = Receipt | AuditSealError
@@ -36,39 +36,42 @@ def receipts_of(
         covered: by stream, up to which size checkpoints cover it.
         turn_of: who signs the entry at a place, or the checkpoint over it.
     """
-    told: set[Place] = set()
+    told: dict[str, int] = {}
     receipts: list[Outcome] = []
     for outcome in outcomes:
         if isinstance(outcome, AuditSealError):
             receipts.append(outcome)
             continue
-        entry = outcome.new or outcome.found
-        assert entry is not None
-        place = entry.stream, entry.seq
-        by: StoredSignature | _Checkpoint | None = signed.get(place) if signed else None
-        named: Entry | Columns | None = outcome.new
-        if outcome.found is not None:
-            named = outcome.found.columns
-            by = outcome.found.signatures[0] if outcome.found.signatures else by
-        repeated = outcome.found is not None or place in told
-        id_, time = ("", "") if named is None else (str(named.id), str(named.time))
-        if by is None and entry.seq >= covered.get(entry.stream, 0):
-            receipts.append(
-                Receipt(entry.stream, entry.seq, id_, time, entry.hash, entry.prev_hash, "pending", repeated=repeated)
-            )
-            told.add(place)
+        new, found = outcome
+        by: StoredSignature | _Checkpoint | None
+        if new is not None:
+            stream, seq, id_, time, _, _, _, prev_hash, hash_ = new
+            # New entries come in the order of their seq, but for one that is asked for again.
+            repeated = seq <= told.get(stream, -1)
+            if not repeated:
+                told[stream] = seq
+            by = signed.get((stream, seq)) if signed else None
+        else:
+            assert found is not None
+            stream, seq = StreamName(found.stream), found.seq
+            hash_, prev_hash = EntryHash(found.hash), EntryHash(found.prev_hash)
+            id_, time = ("", "") if found.columns is None else (str(found.columns.id), str(found.columns.time))
+            repeated = True
+            by = found.signatures[0] if found.signatures else signed.get((stream, seq))
+        if by is None and seq >= covered.get(stream, 0):
+            receipts.append(Receipt(stream, seq, id_, time, hash_, prev_hash, "pending", repeated=repeated))
             continue
-        signer = turn_of(*place)
+        signer = turn_of(stream, seq)
         if by is None and signer is not None:
             by = _Checkpoint(signer.signer_id, signer.algorithm.id)
         receipts.append(
             Receipt(
-                entry.stream,
-                entry.seq,
+                stream,
+                seq,
                 id_,
                 time,
-                entry.hash,
-                entry.prev_hash,
+                hash_,
+                prev_hash,
                 "pending" if by is None else "signed",
                 None if by is None else by.signer,
                 None if by is None else by.algorithm,
@@ -77,7 +80,6 @@ def receipts_of(
                 repeated,
             )
         )
-        told.add(place)
     return receipts
 
 

@@ -1,7 +1,8 @@
 """A stream's Merkle tree over a store: grown with the entries, read for proofs.
 
 Nothing is kept for the leaves, which follow from the entries; a node is kept for every 256 entries, and one for every
-256 of these, and so on. Growing reads each entry's hash once; a proof reads a bounded range on each kept level.
+256 of these, and so on. Growing needs each entry's hash once, and reads those that this process did not just append; a
+proof reads a bounded range on each kept level.
 
 Source: `docs/spec/tree.md`.
 """
@@ -14,13 +15,18 @@ from typing import TYPE_CHECKING, Final
 from auditseal.core.merkle import Frontier, grow, leaf_hashes, root_of
 from auditseal.core.merkle_proof import consistency_proof, inclusion_proof, root_at, root_nodes
 from auditseal.errors import StoreError
+from auditseal.service.recent_hashes import RecentHashes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from auditseal.ports import CheckpointStore
 
 KEPT_LEVELS: Final = 8
 """Nodes of every so many levels are kept."""
 _STEP: Final = 4096
+_ROOTS: Final = 4
+"""So many roots are remembered: a checkpoint names that of the one before it."""
 
 
 class StreamTree:
@@ -31,6 +37,12 @@ class StreamTree:
         self._stream = stream
         self._lock = threading.Lock()
         self._frontier: Frontier | None = None
+        self._recent = RecentHashes()
+        self._roots: dict[int, bytes] = {}
+
+    def appended(self, first: int, hashes: Sequence[bytes]) -> None:
+        """This process has just appended entries: their hashes, from seq `first` on, need not be read."""
+        self._recent.add(first, hashes)
 
     def grow_to(self, size: int) -> Frontier:
         """The frontier at a size; the nodes that are complete by then are kept, if they were not.
@@ -48,15 +60,12 @@ class StreamTree:
                 return self._frontier_at(size)
             while self._frontier.size < size:
                 self._frontier = self._step(self._frontier, min(size, self._frontier.size + _STEP))
+            self._roots = dict([*self._roots.items(), (size, self._frontier.root())][-_ROOTS:])
             return self._frontier
 
     def root(self, size: int) -> bytes:
         """The root at a size."""
-        with self._lock:
-            frontier = self._frontier
-        if frontier is not None and frontier.size == size:
-            return frontier.root()
-        return root_at(size, self.read_node)
+        return self._roots.get(size) or root_at(size, self.read_node)
 
     def inclusion(self, seq: int, size: int) -> tuple[bytes, ...]:
         """The proof that the entry `seq` is a leaf of the tree of a size.
@@ -101,11 +110,21 @@ class StreamTree:
         return Frontier(size=size, nodes=nodes)
 
     def _step(self, frontier: Frontier, size: int) -> Frontier:
-        hashes = self._store.entry_hashes(self._stream, frontier.size, size)
-        if len(hashes) != size - frontier.size:
-            raise StoreError(f"{self._stream} has no entry {frontier.size + len(hashes)}: verify the log")
-        grown, runs = grow(frontier, leaf_hashes(hashes))
+        grown, runs = grow(frontier, leaf_hashes(self._hashes(frontier.size, size)))
         kept = [node for run in runs if run.level and not run.level % KEPT_LEVELS for node in run]
         if kept:
             self._store.add_nodes(self._stream, kept)
         return grown
+
+    def _hashes(self, first: int, end: int) -> list[bytes]:
+        """The hashes of a range of entries, of which this process may have appended some."""
+        hashes: list[bytes] = []
+        while (at := first + len(hashes)) < end:
+            run = self._recent.take(at, end)
+            if not run:
+                until = self._recent.until(at, end)
+                run = self._store.entry_hashes(self._stream, at, until)
+                if len(run) != until - at:
+                    raise StoreError(f"{self._stream} has no entry {at + len(run)}: verify the log")
+            hashes += run
+        return hashes

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import runpy
 import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 
 import psycopg
 import pytest
 
-from auditseal.adapters.stores.postgres import PostgresStore, connection, sessions
+from auditseal.adapters.stores.postgres import PostgresStore, connection, schema, sessions
 from auditseal.core.entry import Entry
 from auditseal.core.event import Micros
 from auditseal.errors import ConfigError, ConflictError, InputError, NotFoundError, StoreError
@@ -64,19 +66,54 @@ def test_a_log_of_another_version_is_refused(database: PostgresSubject, read_onl
         PostgresStore(database.address, read_only=read_only)
 
 
-def test_an_older_log_is_brought_up_to_date_with_what_it_holds(database: PostgresSubject):
+@pytest.mark.parametrize("version", ["0001", "0002"])
+def test_an_older_log_is_brought_up_to_date_with_what_it_holds(database: PostgresSubject, version: str):
     with closing(PostgresStore(database.address)) as store:
         fill(store, 3)
-    database.execute("DROP TABLE tree_nodes, checkpoints, checkpoint_signatures")
-    database.execute("DROP FUNCTION settle")
-    database.execute("DROP FUNCTION line_hash")
-    database.execute("UPDATE alembic_version SET version_num = '0001'")
-    with pytest.raises(ConfigError, match="bring it to 0002 with auditseal init"):
+    current = _follow_heads(database)
+    first = runpy.run_path(str(Path(schema.__file__).parent / "migrations/versions/0001_entries_and_signatures.py"))
+    (older,) = [text for text in first["_FUNCTIONS"] if "FUNCTION auditseal.follow_heads" in text]
+    database.execute(older.replace("CREATE", "CREATE OR REPLACE", 1))
+    assert _follow_heads(database)[0] != current[0]
+    if version == "0001":
+        database.execute("DROP TABLE tree_nodes, checkpoints, checkpoint_signatures")
+        database.execute("DROP FUNCTION settle")
+        database.execute("DROP FUNCTION line_hash")
+    database.execute(f"UPDATE alembic_version SET version_num = '{version}'")
+    with pytest.raises(ConfigError, match="bring it to 0003 with auditseal init"):
         PostgresStore(database.address)
     assert PostgresStore.create(database.address) is False
+    assert _follow_heads(database) == current
     with closing(PostgresStore(database.address)) as store:
-        assert check_chains(store.walk()) == {"default": 3}
+        append(store, [draft(3)])
+        assert check_chains(store.walk()) == {"default": 4}
         assert list(store.checkpoints()) == []
+        with pytest.raises(ConflictError, match="does not follow"):
+            store.insert(make_entries(2), [])
+
+
+def _follow_heads(database: PostgresSubject) -> tuple[object, ...]:
+    """(the source of the trigger's function, its owner, who may call it, with whose rights it acts, its settings)."""
+    query = (
+        "SELECT prosrc, proowner::regrole::text, proacl::text, prosecdef, proconfig FROM pg_proc "
+        "WHERE proname = 'follow_heads' AND pronamespace = 'auditseal'::regnamespace"
+    )
+    return database.execute(query)[0]
+
+
+def test_a_statement_s_rows_may_come_in_any_order_and_of_any_streams(pg_store, database: PostgresSubject):
+    fill(pg_store, 2)
+    with closing(pg_store), closing(psycopg.connect(database.address)) as connection:
+        copied = [entry for stream in ("a", "b") for entry in make_entries(3, stream=stream)]
+        rows = [tuple(entry) for entry in reversed(copied)]
+        marks = ", ".join(["(" + ", ".join(["%s"] * 9) + ")"] * len(rows))
+        connection.execute(f"INSERT INTO auditseal.entries VALUES {marks}", [value for row in rows for value in row])
+        connection.commit()
+        assert check_chains(pg_store.walk()) == {"a": 3, "b": 3, "default": 2}
+        assert [(head.stream, head.seq, head.hash) for head in pg_store.streams()][:2] == [
+            ("a", 2, copied[2].hash),
+            ("b", 2, copied[5].hash),
+        ]
 
 
 def test_a_server_that_does_not_write_to_disk_is_refused(postgres: PostgresServer, database: PostgresSubject):

@@ -13,7 +13,7 @@ from auditseal.errors import ConfigError, NotFoundError, StoreError
 if TYPE_CHECKING:
     import psycopg
 
-CURRENT: Final = "0002"
+CURRENT: Final = "0003"
 """The newest migration this program knows."""
 OWNER, WRITER, READER = "auditseal_owner", "auditseal_writer", "auditseal_reader"
 

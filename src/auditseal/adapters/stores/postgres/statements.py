@@ -36,7 +36,12 @@ _UNSIGNED: Final = (
 )
 PENDING: Final = f"SELECT {_ENTRY}, {'NULL, ' * len(SIGNATURE_COLUMNS)} {_IDENTITY} {_UNSIGNED}"
 BY_AGE: Final = " ORDER BY e.time, e.stream, e.seq LIMIT %s"
-COUNT_PENDING: Final = f"SELECT count(*) {_UNSIGNED}"
+COUNT_PENDING: Final = (
+    "SELECT coalesce(sum(h.seq + 1 - coalesce(b.seq, 0) - (SELECT count(DISTINCT s.seq) FROM auditseal.signatures s "
+    "WHERE s.stream = h.stream AND s.seq BETWEEN coalesce(b.seq, 0) AND h.seq)), 0) "
+    "FROM auditseal.heads h LEFT JOIN auditseal.signed_below b ON b.stream = h.stream WHERE h.seq >= coalesce(b.seq, 0)"
+)
+"""Entries have no gap, so that counting the signed ones is enough: few of them are beyond `signed_below`."""
 NOTE_SIGNED: Final = "SELECT auditseal.note_signed()"
 
 ADD_HEADS: Final = "SELECT auditseal.add_heads(%s::text[])"

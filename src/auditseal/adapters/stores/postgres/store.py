@@ -108,7 +108,8 @@ class PostgresStore(Sessions, EvidenceTables):
             with connection.transaction():
                 head = _head(_rows(connection, sql.LOCK_HEADS, [[name]])[0])
                 # What an earlier attempt appended, if its answer was lost.
-                found = rows.by_id(_entries_by_id(connection, {name: [draft.id for draft in drafts]}))
+                asked: dict[str, list[str]] = {name: [draft.id for draft in drafts]} if drafts else {}
+                found = rows.by_id(_entries_by_id(connection, asked))
                 for draft in drafts:
                     if (name, draft.id) in found:
                         return _as_appended(draft, found[name, draft.id])
