@@ -18,7 +18,7 @@ from logs import event
 
 from auditseal.adapters.stores.sqlite.store import SqliteStore
 from auditseal.core.canonical import canonicalize
-from auditseal.core.event import format_time
+from auditseal.core.times import format_time
 from auditseal.service.append import Appender
 from auditseal.service.ids import new_id, now_micros
 

@@ -18,7 +18,7 @@ from logs import event
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from auditseal.adapters.stores.postgres import PostgresStore
 from auditseal.core.canonical import canonicalize
-from auditseal.core.event import format_time
+from auditseal.core.times import format_time
 from auditseal.service.append import Appender
 from auditseal.service.ids import new_id, now_micros
 from support.postgres_server import PostgresServer, running_postgres

@@ -10,8 +10,9 @@ from auditseal.adapters.registry_file import save_registry
 from auditseal.adapters.signers.local import LocalSigner
 from auditseal.adapters.stores.sqlite.store import SqliteStore
 from auditseal.core.algorithm import parse_algorithm
+from auditseal.core.draft import Limits, make_draft
 from auditseal.core.entry import StoredSignature
-from auditseal.core.event import Event, Limits, make_draft
+from auditseal.core.event import Event
 from auditseal.core.registry import RegisteredSigner, Registry
 from auditseal.ports import NewSignature
 from auditseal.service.ids import new_id, now_micros

@@ -57,8 +57,10 @@ def make_log(path: Path, numbers: range) -> None:
     """Writes a chained log whose signatures verify under nothing: their request ids are what counts here."""
     from auditseal.adapters.stores.sqlite.store import SqliteStore
     from auditseal.core.chain import Head, extend
+    from auditseal.core.draft import Limits, make_draft
     from auditseal.core.entry import StoredSignature
-    from auditseal.core.event import Event, Limits, Micros, StreamName, format_time, make_draft
+    from auditseal.core.event import Event, StreamName
+    from auditseal.core.times import Micros, format_time
     from auditseal.ports import NewSignature
     from support.signed_log import SIGNER
     from support.trail import START, uuid_of

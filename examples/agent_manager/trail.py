@@ -20,7 +20,7 @@ from auditseal.errors import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from auditseal.core.event import Receipt
+    from auditseal.core.receipt import Receipt
 
 _log: Final = logging.getLogger("agent_manager")
 _CERTAIN: Final = (InputError, AccessError, ConflictError, NotFoundError, ConfigError)

@@ -15,7 +15,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from auditseal.core.event import Event, Receipt
+    from auditseal.core.event import Event
+    from auditseal.core.receipt import Receipt
     from auditseal.core.report import Code, Finding, Report, Severity, Verdict
     from auditseal.errors import AuditSealError
     from auditseal.service.log import Log
@@ -43,7 +44,7 @@ _PLACES: Final = {
     "Event": "core.event",
     "Finding": "core.report",
     "Log": "service.log",
-    "Receipt": "core.event",
+    "Receipt": "core.receipt",
     "Registry": "wiring.verifying",
     "Report": "core.report",
     "Severity": "core.report",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from auditseal.core.event import Receipt
+    from auditseal.core.receipt import Receipt
 
 
 class AuditSealError(Exception):

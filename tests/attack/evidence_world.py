@@ -17,13 +17,14 @@ from auditseal.adapters.signers.local import LocalSigner
 from auditseal.adapters.stores.sqlite import SqliteStore
 from auditseal.adapters.witnesses.sqlite import SqliteWitnessStore
 from auditseal.core.entry import StoredEntry
-from auditseal.core.event import Event, Micros
+from auditseal.core.event import Event
 from auditseal.core.evidence import Outside
 from auditseal.core.log_keys import note_key_of
 from auditseal.core.outside_check import AnchoredNote
 from auditseal.core.registry import Registry
 from auditseal.core.remembered import Remembered
 from auditseal.core.report import Report
+from auditseal.core.times import Micros
 from auditseal.core.witness_policy import WitnessPolicy, parse_policy
 from auditseal.service.audit import audit, resumable
 from auditseal.service.checkpoint import Pace

@@ -8,12 +8,13 @@ from dataclasses import replace
 
 import pytest
 
-from auditseal.core.event import Micros, parse_body
+from auditseal.core.event import parse_body
 from auditseal.core.heads import HEADS_STREAM, Cover
 from auditseal.core.merkle import leaf_hashes, root_of
 from auditseal.core.note import NoteSignature
 from auditseal.core.promise import CHECKPOINT_TYPE, Promise
 from auditseal.core.stored_checkpoint import StoredCheckpoint
+from auditseal.core.times import Micros
 from auditseal.errors import ConflictError, StoreError
 from auditseal.ports import CheckpointStore
 from auditseal.service.anchor import publish

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from auditseal.core.chain import NO_HASH, Head, extend
-from auditseal.core.event import Micros, StreamName, parse_body
+from auditseal.core.event import StreamName, parse_body
 from auditseal.core.stored_rows import entries_of
+from auditseal.core.times import Micros
 from auditseal.errors import ConflictError, StoreError
 from auditseal.ports import EntryFilter, Part, PartedSource, RowSource, Store
 from contract.store_subjects import Subject, opened

@@ -14,10 +14,12 @@ from auditseal.core.account import AccountCode, Kind
 from auditseal.core.algorithm import ALGORITHMS, AlgorithmId
 from auditseal.core.chain import Head, extend
 from auditseal.core.cloudtrail_changes import KEY_CHANGES
+from auditseal.core.draft import Limits, make_draft
 from auditseal.core.entry import StoredSignature
-from auditseal.core.event import Event, Limits, Micros, StreamName, format_time, make_draft
+from auditseal.core.event import Event, StreamName
 from auditseal.core.key import parse_public_key, to_pem
 from auditseal.core.registry import RegisteredSigner, Registry
+from auditseal.core.times import Micros, format_time
 from auditseal.ports import NewSignature
 from auditseal.wiring import accounting
 from support.trail import KEY_ARN, START, Bucket, sign_record, uuid_of

@@ -17,13 +17,15 @@ from auditseal.cli.report import report_members
 from auditseal.core import canonical
 from auditseal.core.canonical import canonicalize, parse_json
 from auditseal.core.chain import Head, extend
+from auditseal.core.draft import Limits, make_draft
 from auditseal.core.entry_check import Trust
-from auditseal.core.event import Limits, make_draft, parse_body, parse_time
+from auditseal.core.event import parse_body
 from auditseal.core.event_text import parse_event
 from auditseal.core.registered_signer import Status
 from auditseal.core.registry import Registry
 from auditseal.core.registry_formats import member_of
 from auditseal.core.report import Code, Finding, Report, Severity, Verdict
+from auditseal.core.times import parse_time
 from auditseal.core.verify import Segment
 
 SPEC = Path(__file__).resolve().parents[2] / "docs" / "spec"

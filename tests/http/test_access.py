@@ -12,7 +12,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from auditseal.adapters.callers.token_file import load_tokens, update_tokens
-from auditseal.core.event import format_time
+from auditseal.core.times import format_time
 from auditseal.service.ids import now_micros
 from support.service import App, make_token, running_app
 

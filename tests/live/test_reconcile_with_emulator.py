@@ -16,11 +16,11 @@ from auditseal.adapters.trail.ledger import SqliteLedger
 from auditseal.adapters.trail.lookup import LookupTrail
 from auditseal.core.account import AccountCode
 from auditseal.core.algorithm import ALGORITHMS, AlgorithmId
-from auditseal.core.event import Micros
 from auditseal.core.expectation import expect
 from auditseal.core.key import parse_public_key
 from auditseal.core.registry import RegisteredSigner, Registry
 from auditseal.core.report import Verdict
+from auditseal.core.times import Micros
 from auditseal.service.accounting.reconcile import Asked, reconcile
 from auditseal.service.ids import now_micros
 from auditseal.wiring.logs import open_log

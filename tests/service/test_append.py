@@ -3,7 +3,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from auditseal.core.event import Event, Limits
+from auditseal.core.draft import Limits
+from auditseal.core.event import Event
 from auditseal.errors import (
     BacklogFullError,
     CanonicalError,

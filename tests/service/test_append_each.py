@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from auditseal.core.event import Event, Receipt
+from auditseal.core.event import Event
+from auditseal.core.receipt import Receipt
 from auditseal.errors import BacklogFullError, ConflictError, InputError, SignaturePendingError, StoreError
 from fakes.scripted_signer import outage
 

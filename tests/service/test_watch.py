@@ -11,10 +11,11 @@ from functools import partial
 
 import pytest
 
-from auditseal.core.event import Micros, parse_body
+from auditseal.core.event import parse_body
 from auditseal.core.heads import HEADS_STREAM
 from auditseal.core.promise import CHECKPOINT_TYPE, Promise
 from auditseal.core.stored_checkpoint import StoredCheckpoint
+from auditseal.core.times import Micros
 from auditseal.errors import PolicyNotMetError, SignerError, StoreError
 from auditseal.service.checkpoint import Pace
 from auditseal.service.heartbeats import Heartbeats

@@ -8,8 +8,10 @@ from uuid import UUID
 
 from auditseal.core.algorithm import AlgorithmId
 from auditseal.core.chain import Head, extend
+from auditseal.core.draft import Limits, make_draft
 from auditseal.core.entry import Columns, Entry, StoredEntry, StoredSignature
-from auditseal.core.event import Event, Limits, Micros, StreamName, make_draft
+from auditseal.core.event import Event, StreamName
+from auditseal.core.times import Micros
 from support.keys import sign
 
 START = Micros(1_782_864_000_000_000)

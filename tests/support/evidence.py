@@ -10,8 +10,9 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from auditseal.core.algorithm import ALGORITHMS, AlgorithmId
 from auditseal.core.chain import Head, extend
 from auditseal.core.checkpoint import Checkpoint, format_checkpoint, stream_origin
+from auditseal.core.draft import Limits, make_draft
 from auditseal.core.entry import Entry
-from auditseal.core.event import Event, Limits, Micros, StreamName, make_draft
+from auditseal.core.event import Event, StreamName
 from auditseal.core.log_keys import note_key_of
 from auditseal.core.merkle import Frontier, grow, leaf_hashes
 from auditseal.core.merkle_proof import inclusion_proof, root_at
@@ -19,6 +20,7 @@ from auditseal.core.note import Note, NoteSignature, format_note
 from auditseal.core.note_key import NoteKey, NoteKeyType, signed_by, to_sign
 from auditseal.core.registered_signer import RegisteredSigner
 from auditseal.core.registry import Registry
+from auditseal.core.times import Micros
 
 LOG = "example.com/audit"
 START = 1_780_000_000_000_000

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 import auditseal
 from auditseal.client import Client
-from auditseal.core.event import RESERVED_TYPES, Event, Receipt, parse_body
+from auditseal.core.event import RESERVED_TYPES, Event, parse_body
+from auditseal.core.receipt import Receipt
 from auditseal.core.report import Report
 from auditseal.errors import AuditSealError, SignaturePendingError
 from auditseal.ports import Store

@@ -11,9 +11,9 @@ from tempfile import TemporaryDirectory
 
 from auditseal.adapters.signers.local import LocalSigner
 from auditseal.adapters.stores.sqlite import SqliteStore
-from auditseal.core.event import Micros
 from auditseal.core.registered_signer import RegisteredSigner
 from auditseal.core.registry import Registry
+from auditseal.core.times import Micros
 from auditseal.ports import Signed
 from auditseal.service.append import Appender
 from auditseal.service.backlog import SigningPolicy

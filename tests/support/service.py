@@ -21,7 +21,7 @@ from fastapi.testclient import TestClient
 from auditseal.adapters.callers.token_file import update_tokens
 from auditseal.config import load_settings
 from auditseal.core.api_token import RANDOM_BYTES, mint
-from auditseal.core.event import format_time
+from auditseal.core.times import format_time
 from auditseal.http.app import create_app
 from auditseal.http.metrics import Metrics
 from auditseal.service.ids import now_micros

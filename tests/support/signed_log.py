@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from auditseal.core.chain import Head, extend
+from auditseal.core.draft import Limits, make_draft
 from auditseal.core.entry import Columns, StoredEntry, StoredSignature
-from auditseal.core.event import Event, Limits, Micros, StreamName, format_time, make_draft
+from auditseal.core.event import Event, StreamName
+from auditseal.core.times import Micros, format_time
 from support.trail import uuid_of
 
 SIGNER = "audit-2026"

@@ -8,8 +8,10 @@ from typing import Any
 from uuid import UUID
 
 from auditseal.core.algorithm import AlgorithmId
+from auditseal.core.draft import Draft, Limits, make_draft
 from auditseal.core.entry import Entry, StoredEntry, StoredSignature
-from auditseal.core.event import Draft, Event, Limits, Micros, make_draft
+from auditseal.core.event import Event
+from auditseal.core.times import Micros
 from auditseal.ports import NewSignature, Store
 from auditseal.service.ids import new_id
 from support.chains import START

@@ -19,7 +19,8 @@ from contextlib import closing
 from auditseal import open_log
 from auditseal.adapters.signers.local import LocalSigner
 from auditseal.core.algorithm import ALGORITHMS, AlgorithmId
-from auditseal.core.event import Event, Limits, make_draft
+from auditseal.core.draft import Limits, make_draft
+from auditseal.core.event import Event
 from auditseal.errors import StoreError
 from auditseal.service.ids import new_id, now_micros
 from auditseal.wiring.sources import open_store

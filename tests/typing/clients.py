@@ -21,7 +21,8 @@ from auditseal.client import (
 )
 from auditseal.client.asgi import App
 from auditseal.core.entry import StoredEntry
-from auditseal.core.event import Event, Receipt
+from auditseal.core.event import Event
+from auditseal.core.receipt import Receipt
 from auditseal.errors import AuditSealError
 
 

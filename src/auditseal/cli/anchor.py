@@ -30,7 +30,7 @@ def publish(
 ) -> int:
     """Make a fresh checkpoint of each stream, or of those named, and keep it at the anchor."""
     from auditseal.config import load_settings
-    from auditseal.core.event import format_time
+    from auditseal.core.times import format_time
     from auditseal.service.anchor import publish as publish_to
     from auditseal.service.ids import now_micros
     from auditseal.wiring.anchors import open_anchor
@@ -81,8 +81,8 @@ def list_anchored(
     """List what an anchor holds of a stream; `verify --anchor` holds a log to it."""
     from auditseal.config import load_settings
     from auditseal.core.checkpoint import parse_checkpoint, stream_origin
-    from auditseal.core.event import format_time
     from auditseal.core.note import parse_note
+    from auditseal.core.times import format_time
     from auditseal.errors import ConfigError
     from auditseal.wiring.anchors import open_anchor
 

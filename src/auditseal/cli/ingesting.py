@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Iterator
 
-    from auditseal.core.event import Event, Receipt
+    from auditseal.core.event import Event
+    from auditseal.core.receipt import Receipt
     from auditseal.errors import SignerError
 
 

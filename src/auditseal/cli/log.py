@@ -168,7 +168,7 @@ def list_entries(
     output: OutputOption = None,
 ) -> int:
     """List entries by stream and seq, a page at a time."""
-    from auditseal.core.event import instant
+    from auditseal.core.times import instant
     from auditseal.ports import EntryFilter
 
     outputs = parse_outputs(output, ("text", "json", "jsonl"))

@@ -276,7 +276,7 @@ def emergency(
     output: OutputOption = None,
 ) -> int:
     """Revoke a stolen key at once, go over to a new one, and say which entries rest on the old one alone."""
-    from auditseal.core.event import Micros, format_time
+    from auditseal.core.times import Micros, format_time
     from auditseal.service.rotate.emergency import emergency as go_over
     from auditseal.service.rotate.emergency import parse_anchor
     from auditseal.wiring.rotating import evidence_of

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from auditseal.core.event import Micros, format_time, parse_time
 from auditseal.core.rotation import Step
+from auditseal.core.times import Micros, format_time, parse_time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from auditseal.core.entry import StoredEntry
-    from auditseal.core.event import Receipt
+    from auditseal.core.receipt import Receipt
 
 __all__ = ["MARK", "entries_table", "entry_members", "entry_text", "json_line", "receipt_members", "receipt_text"]
 MARK = " (development key)"

@@ -37,7 +37,7 @@ def create(
     """Make a token and print it, this once: only its hash is kept."""
     from auditseal.adapters.callers.token_file import update_tokens
     from auditseal.core.api_token import RANDOM_BYTES, mint
-    from auditseal.core.event import Micros, format_time
+    from auditseal.core.times import Micros, format_time
     from auditseal.service.ids import now_micros
 
     outputs = parse_outputs(output, ("text", "json"))
@@ -96,7 +96,7 @@ def revoke(
     from dataclasses import replace
 
     from auditseal.adapters.callers.token_file import update_tokens
-    from auditseal.core.event import format_time
+    from auditseal.core.times import format_time
     from auditseal.service.ids import now_micros
 
     outputs = parse_outputs(output, ("text", "json"))
@@ -125,7 +125,7 @@ def _path(given: Path | None) -> Path:
 
 
 def _members(token: ApiToken) -> dict[str, Any]:
-    from auditseal.core.event import format_time
+    from auditseal.core.times import format_time
     from auditseal.service.ids import now_micros
 
     return {

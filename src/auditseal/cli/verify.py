@@ -77,8 +77,8 @@ def verify(
     from auditseal.cli.findings.verification import findings_report
     from auditseal.cli.report import report_members, report_text
     from auditseal.config import load_settings
-    from auditseal.core.event import instant, parse_time
     from auditseal.core.grade import parse_grade
+    from auditseal.core.times import instant, parse_time
     from auditseal.service.ids import now_micros
     from auditseal.wiring.evidence import Evidence
     from auditseal.wiring.exports import is_export

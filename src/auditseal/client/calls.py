@@ -24,7 +24,8 @@ from auditseal.errors import AuditSealError, InputError, ServiceError, Signature
 
 if TYPE_CHECKING:
     from auditseal.core.entry import StoredEntry
-    from auditseal.core.event import Ack, Event, Receipt
+    from auditseal.core.event import Event
+    from auditseal.core.receipt import Ack, Receipt
     from auditseal.ports import EntryFilter
 
 BATCH_EVENTS: Final = 1000

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from auditseal.client.spool import Spool
-    from auditseal.core.event import Event, Receipt
+    from auditseal.core.event import Event
+    from auditseal.core.receipt import Receipt
 
 _log: Final = logging.getLogger("auditseal.client")
 _PART: Final = 500

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from auditseal.core.event import Event, Receipt
+    from auditseal.core.event import Event
+    from auditseal.core.receipt import Receipt
 
 
 class Recorder(Protocol):

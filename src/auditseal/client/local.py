@@ -9,7 +9,8 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
-from auditseal.core.event import Ack, Event, Receipt
+from auditseal.core.event import Event
+from auditseal.core.receipt import Ack, Receipt
 from auditseal.errors import AuditSealError, InputError, SignaturePendingError
 from auditseal.ports import EntryFilter
 

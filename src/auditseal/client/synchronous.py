@@ -21,7 +21,8 @@ from auditseal.client.drain import Drain
 from auditseal.client.spool import Spool
 from auditseal.client.transport import Reach, Token, answer_of, failure_of, request_arguments
 from auditseal.core.entry import StoredEntry
-from auditseal.core.event import Ack, Event, Receipt
+from auditseal.core.event import Event
+from auditseal.core.receipt import Ack, Receipt
 from auditseal.errors import AuditSealError, InputError, SignaturePendingError
 from auditseal.ports import EntryFilter
 from auditseal.service.ids import new_id

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from auditseal.core.entry import Entry
-from auditseal.core.event import EntryHash, Micros, StreamName, format_time
+from auditseal.core.event import EntryHash, StreamName
+from auditseal.core.times import Micros, format_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from auditseal.core.event import Draft
+    from auditseal.core.draft import Draft
 
 NO_HASH: Final = EntryHash(b"")
 """The `prev_hash` of seq 0."""

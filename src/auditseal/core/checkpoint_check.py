@@ -24,10 +24,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from auditseal.core.checkpoint import Checkpoint, log_origin_of, parse_checkpoint
-from auditseal.core.event import format_time, parse_time
 from auditseal.core.heads import HEADS_STREAM, check_cover
 from auditseal.core.report import Code, Finding
 from auditseal.core.scalar import format_base64
+from auditseal.core.times import format_time, parse_time
 from auditseal.errors import (
     InputError,
     NotCheckedError,
@@ -39,11 +39,11 @@ from auditseal.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from auditseal.core.event import Micros
     from auditseal.core.log_keys import LogKeys
     from auditseal.core.note import Note
     from auditseal.core.registered_signer import RegisteredSigner
     from auditseal.core.stored_checkpoint import StoredCheckpoint
+    from auditseal.core.times import Micros
     from auditseal.core.tree_fold import TreeFold
 
 CLOCK_TOLERANCE_MICROS: Final = 300 * 1_000_000

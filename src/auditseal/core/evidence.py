@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final
 
 from auditseal.core.account_document import check_account
 from auditseal.core.checkpoint_check import CheckedStream, CheckpointCheck
-from auditseal.core.event import format_time
 from auditseal.core.grade import Grade, GradeRange, Span, subtract, union
 from auditseal.core.heads import HEADS_STREAM, HEADS_TYPE
 from auditseal.core.note import format_note
@@ -22,6 +21,7 @@ from auditseal.core.outside_check import AnchoredNote, check_anchors, check_reme
 from auditseal.core.promise import CHECKPOINT_TYPE
 from auditseal.core.remembered import Remembered
 from auditseal.core.report import AnchorSummary, Code, Finding, Findings, Severity, SignedRange, StreamSummary
+from auditseal.core.times import format_time
 from auditseal.core.tree_fold import Mark, TreeFold
 from auditseal.core.tree_part import TreePart
 from auditseal.core.witness_policy import ASKS_FOR_NOBODY, NONE
@@ -29,9 +29,10 @@ from auditseal.errors import SignerError
 
 if TYPE_CHECKING:
     from auditseal.core.account import AccountedRange
-    from auditseal.core.event import Body, Micros
+    from auditseal.core.event import Body
     from auditseal.core.log_keys import LogKeys
     from auditseal.core.stored_checkpoint import StoredCheckpoint
+    from auditseal.core.times import Micros
     from auditseal.core.witness_policy import WitnessPolicy
 
 OWN_TYPES: Final = frozenset({CHECKPOINT_TYPE, HEADS_TYPE})

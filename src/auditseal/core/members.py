@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from auditseal.core.entry import StoredEntry, StoredSignature
-from auditseal.core.event import Receipt
+from auditseal.core.receipt import Receipt
 from auditseal.errors import InputError
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from auditseal.core.checkpoint import parse_checkpoint
 from auditseal.core.checkpoint_check import CLOCK_TOLERANCE_MICROS, compare_root
-from auditseal.core.event import Micros, format_time, parse_time
 from auditseal.core.report import AnchorSummary, Code, Finding
+from auditseal.core.times import Micros, format_time, parse_time
 from auditseal.errors import InputError, NotCheckedError, SignatureInvalidError
 
 if TYPE_CHECKING:

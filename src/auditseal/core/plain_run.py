@@ -15,8 +15,9 @@ import orjson
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from auditseal.core.canonical import DEEPEST, PLAIN_OPTIONS, has_plain_order, is_plain
-from auditseal.core.event import BODY_VERSION, is_time
+from auditseal.core.event import BODY_VERSION
 from auditseal.core.stored_rows import HASH, REQUEST_ID
+from auditseal.core.times import is_time
 from auditseal.errors import VerificationError
 
 if TYPE_CHECKING:

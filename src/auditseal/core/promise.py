@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from auditseal.core.canonical import MAX_INTEGER
-from auditseal.core.event import Micros, check_name, format_time, parse_time
+from auditseal.core.event import check_name
 from auditseal.core.scalar import HASH_BYTES, format_base64, parse_hash
+from auditseal.core.times import Micros, format_time, parse_time
 from auditseal.errors import ChainBrokenError, InputError
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from auditseal.core.canonical import MAX_DEPTH, PLAIN_OPTIONS, has_plain_order, plain_value
-from auditseal.core.event import PLACE_BYTES, Draft, Limits, StreamName, around_time, check_id
+from auditseal.core.draft import PLACE_BYTES, Draft, Limits, around_time
+from auditseal.core.event import StreamName, check_id
 from auditseal.core.event_text import EVENT_MEMBERS
 from auditseal.errors import InputError
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from auditseal.core.canonical import canonicalize, parse_json
-from auditseal.core.event import Micros, check_stream, format_time, parse_time
+from auditseal.core.event import check_stream
 from auditseal.core.merkle import Frontier
 from auditseal.core.scalar import HASH_BYTES, format_base64, parse_base64
+from auditseal.core.times import Micros, format_time, parse_time
 from auditseal.errors import CanonicalError, InputError
 
 if TYPE_CHECKING:

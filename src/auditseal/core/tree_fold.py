@@ -15,7 +15,7 @@ from auditseal.core.merkle import Frontier
 from auditseal.core.tree_part import push
 
 if TYPE_CHECKING:
-    from auditseal.core.event import Micros
+    from auditseal.core.times import Micros
     from auditseal.core.tree_part import Announced, Node, TreePart
 
 

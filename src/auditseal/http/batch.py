@@ -19,7 +19,7 @@ from auditseal.http.errors import kind_of, problem_members
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from auditseal.core.event import Ack
+    from auditseal.core.receipt import Ack
     from auditseal.http.metrics import Metrics
     from auditseal.service.drafting import ReadDraft
     from auditseal.service.log import Log

@@ -16,7 +16,8 @@ from uuid import UUID, uuid5
 from fastapi import Request
 
 from auditseal.core.caller import CONTEXT_MEMBER, Caller
-from auditseal.core.event import Draft, Event, Limits, StreamName, make_draft
+from auditseal.core.draft import Draft, Limits, make_draft
+from auditseal.core.event import Event, StreamName
 from auditseal.core.event_text import parse_members
 from auditseal.core.quick_draft import quick_draft
 from auditseal.errors import InputError, TooLargeError

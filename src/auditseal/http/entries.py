@@ -14,8 +14,9 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
 from auditseal.adapters.stores.jsonl import format_line
-from auditseal.core.event import check_id, instant
+from auditseal.core.event import check_id
 from auditseal.core.members import entry_members
+from auditseal.core.times import instant
 from auditseal.errors import InputError, NotFoundError
 from auditseal.http import wire
 from auditseal.http.gate import Anyone, Auditor

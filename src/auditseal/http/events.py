@@ -19,8 +19,9 @@ from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
 from auditseal.core.caller import Role
-from auditseal.core.event import ACKS, Ack, Receipt, check_stream
+from auditseal.core.event import check_stream
 from auditseal.core.members import receipt_members
+from auditseal.core.receipt import ACKS, Ack, Receipt
 from auditseal.errors import AuditSealError, InputError
 from auditseal.http import wire
 from auditseal.http.batch import PORTION_BYTES, Batch

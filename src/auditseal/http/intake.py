@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from anyio import CapacityLimiter, to_thread
 
-from auditseal.core.event import ACKS
+from auditseal.core.receipt import ACKS
 from auditseal.service.append import CHUNK
 
 if TYPE_CHECKING:
-    from auditseal.core.event import Ack, Event
+    from auditseal.core.event import Event
+    from auditseal.core.receipt import Ack
     from auditseal.service.log import Log
     from auditseal.service.receipts import Outcome
 

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from auditseal.errors import StoreError
 
 if TYPE_CHECKING:
-    from auditseal.core.event import Receipt
+    from auditseal.core.receipt import Receipt
     from auditseal.core.report import Report
     from auditseal.service.log import Log
 

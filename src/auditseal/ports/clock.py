@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from auditseal.core.event import Micros
+from auditseal.core.times import Micros
 
 Clock = Callable[[], Micros]
 """Microseconds since the epoch, UTC."""

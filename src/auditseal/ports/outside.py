@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from auditseal.core.checkpoint import Checkpoint
-from auditseal.core.event import Micros
+from auditseal.core.times import Micros
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from auditseal.core.chain import Head
+from auditseal.core.draft import Draft
 from auditseal.core.entry import Entry, StoredEntry, StoredSignature
-from auditseal.core.event import Draft
 from auditseal.core.note import NoteSignature
 from auditseal.core.stored_checkpoint import StoredCheckpoint
 from auditseal.ports.clock import Clock

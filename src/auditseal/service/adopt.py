@@ -14,7 +14,7 @@ from auditseal.core.event import OWN_PREFIX, Event
 from auditseal.errors import ConflictError, NotCheckedError, SignerError
 
 if TYPE_CHECKING:
-    from auditseal.core.event import Receipt
+    from auditseal.core.receipt import Receipt
     from auditseal.core.report import Report
     from auditseal.service.log import Log
 

@@ -8,17 +8,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from auditseal.core.checkpoint import log_origin_of, parse_checkpoint
-from auditseal.core.event import parse_body, parse_time
+from auditseal.core.event import parse_body
 from auditseal.core.note import format_note, parse_note
 from auditseal.core.outside_check import AnchoredNote
+from auditseal.core.times import parse_time
 from auditseal.errors import InputError, NotFoundError, StoreError
 from auditseal.service.checkpoint import note_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from auditseal.core.event import Micros
     from auditseal.core.stored_checkpoint import StoredCheckpoint
+    from auditseal.core.times import Micros
     from auditseal.ports import Anchor, Anchored, CheckpointStore
     from auditseal.service.checkpoint import Checkpointer
 

@@ -12,8 +12,9 @@ from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from auditseal.core.draft import Limits
 from auditseal.core.entry import Entry
-from auditseal.core.event import Limits, Receipt
+from auditseal.core.receipt import Receipt
 from auditseal.errors import (
     AuditSealError,
     BacklogFullError,
@@ -31,8 +32,10 @@ from auditseal.service.receipts import receipts_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from auditseal.core.draft import Draft
     from auditseal.core.entry import StoredEntry, StoredSignature
-    from auditseal.core.event import Ack, Draft, Event
+    from auditseal.core.event import Event
+    from auditseal.core.receipt import Ack
     from auditseal.ports import Appended, Clock, Signer, Store
     from auditseal.service.checkpoint_loop import CheckpointLoop
     from auditseal.service.drafting import ReadDraft

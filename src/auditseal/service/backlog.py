@@ -12,7 +12,7 @@ from auditseal.errors import BacklogFullError, SignaturePendingError, SignerErro
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from auditseal.core.event import Receipt
+    from auditseal.core.receipt import Receipt
     from auditseal.ports import Store
     from auditseal.service.seal import Sealer
 

@@ -15,18 +15,20 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, cast
 
 from auditseal.core.checkpoint import Checkpoint, format_checkpoint, log_origin_of, parse_checkpoint, stream_origin
-from auditseal.core.event import Event, Limits, Micros, format_time, make_draft, parse_body
+from auditseal.core.draft import Limits, make_draft
+from auditseal.core.event import Event, parse_body
 from auditseal.core.heads import HEADS_STREAM, HEADS_TYPE, Cover, cover_texts
 from auditseal.core.note import Note
 from auditseal.core.note_key import log_key, signed_by, to_sign
 from auditseal.core.promise import CHECKPOINT_TYPE, Promise
 from auditseal.core.stored_checkpoint import StoredCheckpoint
+from auditseal.core.times import Micros, format_time
 from auditseal.errors import ConfigError, InputError, NotFoundError, SignerError, StoreError
 from auditseal.service.ids import new_id, now_micros
 from auditseal.service.tree import StreamTree
 
 if TYPE_CHECKING:
-    from auditseal.core.event import Draft
+    from auditseal.core.draft import Draft
     from auditseal.core.note_key import NoteKey
     from auditseal.ports import CheckpointStore, Clock, NoteSigner
     from auditseal.service.cosign import Cosigner

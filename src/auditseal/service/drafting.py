@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from auditseal.core.event import RESERVED_TYPES, make_draft
+from auditseal.core.draft import make_draft
+from auditseal.core.event import RESERVED_TYPES
 from auditseal.errors import InputError
 from auditseal.service.ids import new_ids
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from auditseal.core.event import Draft, Event, Limits
+    from auditseal.core.draft import Draft, Limits
+    from auditseal.core.event import Event
 
     ReadDraft = Callable[[bytes, str, Limits], Draft]
     """Gives the draft of a text: under the id if the text has none, within the limits; raises InputError."""

@@ -9,7 +9,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Final
 
-from auditseal.core.event import Micros
+from auditseal.core.times import Micros
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

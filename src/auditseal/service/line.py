@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from auditseal.core.entry import StoredSignature
-from auditseal.core.event import format_time
+from auditseal.core.times import format_time
 from auditseal.errors import ConfigError, SignerError
 
 if TYPE_CHECKING:

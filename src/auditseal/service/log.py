@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from auditseal.core.entry import StoredEntry
-    from auditseal.core.event import Ack, Receipt
+    from auditseal.core.receipt import Ack, Receipt
     from auditseal.errors import InputError, SignerError
     from auditseal.ports import Signer, Store
     from auditseal.service.append import Appender

@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from auditseal.core.draft import Limits, make_draft
 from auditseal.core.entry import StoredEntry, StoredSignature
-from auditseal.core.event import Limits, format_time, make_draft
+from auditseal.core.times import format_time
 from auditseal.errors import ConflictError, NotFoundError
 from auditseal.ports import EntryFilter, NewSignature
 from auditseal.service.ids import new_id
@@ -17,7 +18,8 @@ from auditseal.service.ids import new_id
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from auditseal.core.event import Draft, Event
+    from auditseal.core.draft import Draft
+    from auditseal.core.event import Event
     from auditseal.ports import Clock, Signer, Store
 
 

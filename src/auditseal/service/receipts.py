@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from auditseal.core.event import EntryHash, Receipt, StreamName
+from auditseal.core.event import EntryHash, StreamName
+from auditseal.core.receipt import Receipt
 from auditseal.errors import AuditSealError
 
 if TYPE_CHECKING:

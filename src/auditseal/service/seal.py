@@ -14,7 +14,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from auditseal.core.event import Micros, format_time
+from auditseal.core.times import Micros, format_time
 from auditseal.errors import SignerError, StoreError
 from auditseal.ports import NewSignature
 from auditseal.service.follow_up import FollowUp

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from random import SystemRandom
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from auditseal.core.event import parse_time
+from auditseal.core.times import parse_time
 from auditseal.errors import InputError, PolicyNotMetError, StoreError
 from auditseal.service.heartbeats import HALF
 

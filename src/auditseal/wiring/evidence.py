@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from auditseal.core.account import AccountedRange
-    from auditseal.core.event import Micros
     from auditseal.core.grade import Grade
     from auditseal.core.outside_check import AnchoredNote
     from auditseal.core.remembered import Remembered
     from auditseal.core.report import Report
+    from auditseal.core.times import Micros
     from auditseal.ports import CheckpointSource, Source
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from auditseal.config import load_settings, masked
-from auditseal.core.event import Limits
+from auditseal.core.draft import Limits
 from auditseal.errors import ConfigError, ConflictError, SignerError
 from auditseal.wiring import checkpoints, signing
 from auditseal.wiring.sources import create_store, is_service, local_folder, log_address, open_store

@@ -4,7 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auditseal.core.chain import NO_HASH, Head, entry_hash, extend
-from auditseal.core.event import Event, Limits, Micros, StreamName, format_time, make_draft, parse_body
+from auditseal.core.draft import Limits, make_draft
+from auditseal.core.event import Event, StreamName, parse_body
+from auditseal.core.times import Micros, format_time
 from support.chains import START, make_entries
 
 

@@ -17,9 +17,9 @@ from auditseal.core.checkpoint import (
     stream_origin,
 )
 from auditseal.core.cosignature import TimedSignature, ed25519_message, ml_dsa_44_message
-from auditseal.core.event import Micros
 from auditseal.core.promise import Promise, check_promise
 from auditseal.core.scalar import parse_base64, parse_decimal
+from auditseal.core.times import Micros
 from auditseal.errors import ChainBrokenError, InputError
 
 ROOT = bytes(range(32))

@@ -3,8 +3,9 @@ from dataclasses import replace
 import pytest
 
 from auditseal.core.chain import Head, entry_hash, extend
+from auditseal.core.draft import Limits, make_draft
 from auditseal.core.entry import Columns, StoredEntry, StoredSignature
-from auditseal.core.event import Event, Limits, make_draft
+from auditseal.core.event import Event
 from auditseal.core.explain import explain_entry
 from auditseal.core.registry import Registry
 from auditseal.service.ids import new_id

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auditseal.core.caller import Caller, Role
-from auditseal.core.event import Limits, StreamName, make_draft
+from auditseal.core.draft import Limits, make_draft
+from auditseal.core.event import StreamName
 from auditseal.core.quick_draft import quick_draft
 from auditseal.errors import InputError
 from auditseal.http.bodies import read_event

@@ -19,7 +19,7 @@ from cryptography import x509
 from auditseal.adapters.anchors.file import append_line, read_lines
 from auditseal.adapters.anchors.noted import checked_note, of_origin
 from auditseal.adapters.whole_file import read_whole
-from auditseal.core.event import Micros
+from auditseal.core.times import Micros
 from auditseal.errors import ConfigError, InputError, NotFoundError, RejectedError, StoreError
 from auditseal.ports import Anchored
 

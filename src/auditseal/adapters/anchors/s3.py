@@ -16,8 +16,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from auditseal.adapters.anchors.noted import checked_note, file_name, folder_name, of_origin
-from auditseal.core.event import Micros
 from auditseal.core.note import MAX_NOTE_BYTES
+from auditseal.core.times import Micros
 from auditseal.errors import ConfigError, InputError, RejectedError, StoreError
 from auditseal.ports import Anchored
 

@@ -108,7 +108,7 @@ class TokenFile:
         return token.caller()
 
     def _now(self) -> str:
-        from auditseal.core.event import format_time
+        from auditseal.core.times import format_time
 
         return format_time(self._clock())
 

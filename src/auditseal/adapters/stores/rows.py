@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from auditseal.core.chain import Head
+    from auditseal.core.draft import Draft
     from auditseal.core.entry import Entry, StoredEntry
-    from auditseal.core.event import Draft, Micros, StreamName
+    from auditseal.core.event import StreamName
+    from auditseal.core.times import Micros
     from auditseal.ports import EntryFilter, NewSignature
 
 

@@ -8,8 +8,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from auditseal.core.event import Event, Micros, parse_body, parse_time
+from auditseal.core.event import Event, parse_body
 from auditseal.core.rotation import STEPS, Rotation, Told, fold
+from auditseal.core.times import Micros, parse_time
 from auditseal.errors import ConflictError, InputError, NotFoundError, SignerError
 from auditseal.ports import EntryFilter
 from auditseal.service.own_entries import OwnEntries

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 from auditseal.core.chain import entry_hash
 from auditseal.core.checkpoint import parse_checkpoint
 from auditseal.core.cosignature import cosignature_time
-from auditseal.core.event import Micros, format_time, parse_time
 from auditseal.core.heads import HEADS_STREAM
 from auditseal.core.merkle import Frontier, grow, leaf_hashes
 from auditseal.core.registered_signer import Status
 from auditseal.core.rotation import REVOKED, Rotation, Step
+from auditseal.core.times import Micros, format_time, parse_time
 from auditseal.errors import ConflictError, InputError, NotFoundError
 from auditseal.ports import EntryFilter
 from auditseal.service.rotate.activate import activate

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from auditseal.core.event import Event, Micros, format_time, parse_time
+from auditseal.core.event import Event
 from auditseal.core.registered_signer import Status
 from auditseal.core.rotation import DISABLED, PROBE, RETIRED, SEALED, VERIFIED, Rotation, Step
+from auditseal.core.times import Micros, format_time, parse_time
 from auditseal.core.validity import Bound
 from auditseal.errors import ConflictError, InputError, RejectedError, SignerError
 from auditseal.service.rotate.activate import take_along

@@ -10,8 +10,8 @@ import pytest
 from auditseal.adapters.registry_file import save_registry
 from auditseal.adapters.stores.postgres import PostgresStore
 from auditseal.cli import entry
-from auditseal.core.event import Micros, format_time
 from auditseal.core.report import Code, Severity, Verdict
+from auditseal.core.times import Micros, format_time
 from auditseal.errors import InputError, NotFoundError
 from auditseal.ports import NewSignature
 from auditseal.wiring.sources import open_source

@@ -15,7 +15,7 @@ import pytest
 
 from auditseal.adapters.stores.postgres import PostgresStore, connection, schema, sessions
 from auditseal.core.entry import Entry
-from auditseal.core.event import Micros
+from auditseal.core.times import Micros
 from auditseal.errors import ConfigError, ConflictError, InputError, NotFoundError, StoreError
 from auditseal.ports import EntryFilter
 from auditseal.wiring.sources import create_store

@@ -11,9 +11,9 @@ from auditseal.adapters.registry_file import save_registry
 from auditseal.adapters.signers.aws_kms import KmsSigner
 from auditseal.cli.entry import run
 from auditseal.core.algorithm import ALGORITHMS, AlgorithmId
-from auditseal.core.event import Micros
 from auditseal.core.key import parse_public_key
 from auditseal.core.registry import RegisteredSigner, Registry
+from auditseal.core.times import Micros
 from auditseal.service.ids import now_micros
 from auditseal.wiring import accounting
 from auditseal.wiring.logs import open_log

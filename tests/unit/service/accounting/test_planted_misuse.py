@@ -12,11 +12,11 @@ from auditseal.adapters.trail.folder import FolderTrail
 from auditseal.adapters.trail.ledger import SqliteLedger
 from auditseal.core.account import AccountCode, Kind
 from auditseal.core.algorithm import ALGORITHMS, AlgorithmId
-from auditseal.core.event import Micros
 from auditseal.core.expectation import expect
 from auditseal.core.key import parse_public_key
 from auditseal.core.registry import RegisteredSigner, Registry
 from auditseal.core.report import Verdict
+from auditseal.core.times import Micros
 from auditseal.service.accounting.reconcile import Asked, reconcile
 from support.signed_log import SIGNER, ListSource, stored
 from support.trail import ACCOUNT, KEY_ARN, ROLE, START, change_record, record, role_identity, sign_record

@@ -8,10 +8,11 @@ from auditseal.adapters.stores.sqlite.store import SqliteStore
 from auditseal.adapters.trail.folder import FolderTrail
 from auditseal.adapters.trail.ledger import SqliteLedger
 from auditseal.core.account import AccountCode
-from auditseal.core.event import Event, Micros
+from auditseal.core.event import Event
 from auditseal.core.expectation import expect
 from auditseal.core.report import Verdict
 from auditseal.core.rotation_event import ROTATED
+from auditseal.core.times import Micros
 from auditseal.service.accounting.reconcile import Asked, reconcile
 from auditseal.service.ids import now_micros
 from auditseal.service.rotate.activate import activate

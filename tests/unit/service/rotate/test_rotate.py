@@ -4,11 +4,11 @@ import pytest
 
 from auditseal.adapters.registry_file import save_registry
 from auditseal.adapters.signers.aws_kms import KmsMacVerifier
-from auditseal.core.event import parse_time
 from auditseal.core.outside_check import AnchoredNote
 from auditseal.core.registered_signer import Status
 from auditseal.core.report import Code, Verdict
 from auditseal.core.rotation import Step
+from auditseal.core.times import parse_time
 from auditseal.core.witness_policy import parse_policy
 from auditseal.errors import ConflictError, NotCheckedError
 from auditseal.service.registry_check import check_registry

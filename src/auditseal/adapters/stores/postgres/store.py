@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     import psycopg
 
+    from auditseal.core.draft import Draft
     from auditseal.core.entry import StoredEntry
-    from auditseal.core.event import Draft
     from auditseal.core.stored_rows import StoredRow
     from auditseal.ports import Clock, EntryFilter, NewSignature
 

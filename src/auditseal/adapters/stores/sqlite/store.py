@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from auditseal.core.draft import Draft
     from auditseal.core.entry import Entry, StoredEntry
-    from auditseal.core.event import Draft
     from auditseal.core.stored_rows import StoredRow
     from auditseal.ports import Appended, Clock, EntryFilter, NewSignature
 
