@@ -35,6 +35,18 @@ def _append(run, log, *options, **members):
     return json.loads(run("append", "--log", log, "--type", "agent.spawned", "-o", "json", *options, **members))
 
 
+def test_init_refuses_a_log_of_checkpoints_without_an_origin_before_it_makes_anything(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("AUDITSEAL_SIGNING_MODE", "checkpoint")
+    run("init", "--log", "sqlite:///new.db", code=2)
+    assert not (tmp_path / "new.db").exists()
+    monkeypatch.setenv("AUDITSEAL_ORIGIN", "log.example/audit")
+    run("init", "--log", "sqlite:///new.db")
+    run("append", "--log", "sqlite:///new.db", "--type", "a")
+    monkeypatch.delenv("AUDITSEAL_ORIGIN")
+    run("init", "--log", "sqlite:///new.db")
+    run("append", "--log", "sqlite:///new.db", "--type", "a")
+
+
 def test_init_makes_a_development_key_that_only_its_owner_may_read(run, tmp_path):
     said = json.loads(run("init", "--log", LOG, "-o", "json"))
     assert (said["created"], said["log"]) == (True, LOG)

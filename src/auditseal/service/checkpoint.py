@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from auditseal.service.succession import Turns
 
 _MICROS: Final = 1_000_000
+NO_ORIGIN: Final = (
+    "the log has no origin, which names it in its checkpoints: set AUDITSEAL_ORIGIN, such as example.com/audit"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -384,7 +387,5 @@ def find_origin(store: CheckpointStore, configured: str | None) -> str:
         )
     origin = configured or known
     if origin is None:
-        raise ConfigError(
-            "the log has no origin, which names it in its checkpoints: set AUDITSEAL_ORIGIN, such as example.com/audit"
-        )
+        raise ConfigError(NO_ORIGIN)
     return origin

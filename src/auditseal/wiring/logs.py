@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from auditseal.config import load_settings, masked
 from auditseal.core.draft import Limits
-from auditseal.errors import ConfigError, ConflictError, SignerError
+from auditseal.errors import AuditSealError, ConfigError, ConflictError, NotFoundError, SignerError
 from auditseal.wiring import checkpoints, signing
 from auditseal.wiring.sources import create_store, is_service, local_folder, log_address, open_store
 
@@ -67,6 +67,7 @@ def init_log(settings: Settings) -> Initialised:
             signing.check_allowed(signer, settings).start()
         finally:
             signer.close()
+    _check_origin(settings, address)
     created = create_store(address)
     key, key_made = None, False
     if signer is None:
@@ -82,6 +83,20 @@ def init_log(settings: Settings) -> Initialised:
         signers=None if key is None else folder / signing.SIGNERS,
         key_made=key_made,
     )
+
+
+def _check_origin(settings: Settings, address: str) -> None:
+    """Refuses a new log of checkpoints that nothing could name; one that is there may know its origin."""
+    from auditseal.service.checkpoint import NO_ORIGIN
+
+    if settings.signing_mode != "checkpoint" or settings.origin is not None:
+        return
+    try:
+        open_store(address, read_only=True).close()
+    except NotFoundError:
+        raise ConfigError(NO_ORIGIN) from None
+    except AuditSealError:
+        return  # an older one, or one that cannot be used: creating it says which
 
 
 def open_log(
