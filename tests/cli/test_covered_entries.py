@@ -150,7 +150,9 @@ def test_body_and_hash_written_anew_are_told_by_what_the_checkpoint_has(log, exp
     checks, meaning = explain("{}#{}".format(*place), source=source(), code=1)
     assert (checks["hash"][0], checks["link ahead"][0]) == (True, False)
     assert checks["checkpoint"][0] is False
-    assert checks["checkpoint"][1].endswith(f"has the hash that the next entry follows: {signed}")
+    assert checks["checkpoint"][1].endswith(
+        f"has the hash that the next entry follows, and not the stored one: {signed}"
+    )
     assert meaning == "Body and hash were written anew, together and without the key."
 
 

@@ -193,8 +193,8 @@ def _checkpoint_checks(covering: Covering, entry: StoredEntry, computed: bytes) 
         mark = ", a development key" if covering.development else ""
         detail = f"the signed {what} has {it} at its place{through}{mark}"
     elif covering.outcome is Outcome.OTHER_HASH and covering.has is not None:
-        whose = "of the body, and not the stored one" if covering.has == computed else "that the next entry follows"
-        detail = f"the signed {what} has the hash {whose}: {covering.has.hex()}"
+        whose = "of the body" if covering.has == computed else "that the next entry follows"
+        detail = f"the signed {what} has the hash {whose}, and not the stored one: {covering.has.hex()}"
     elif covering.outcome is Outcome.OTHER_TREE:
         detail = f"the signed {what} has another root than these entries: this one, or another under it, was changed"
     else:
