@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from contextlib import closing
 
 import pytest
@@ -91,7 +92,7 @@ def test_the_text_of_another_size_or_stream_does_not_count(log):
 
 def test_a_signer_that_was_not_valid_there_proves_nothing(log):
     ended = log.registry.with_changed("audit-2026", valid_until=Bound(seq={"main": 3}))
-    assert _over(log, "main", 1, ended).outcome is Outcome.HOLDS
+    assert {_over(log, "main", seq, ended).outcome for seq in range(3)} == {Outcome.HOLDS}
     assert (_over(log, "main", 3, ended).size, _over(log, "main", 3, ended).outcome) == (6, Outcome.NOT_VALID)
     begun = log.registry.with_changed("audit-2026", valid_from=Bound(seq={"main": 2}))
     found = _over(log, "main", 1, begun)
@@ -148,6 +149,28 @@ def test_a_checkpoint_that_the_heads_do_not_have_is_not_covered(log):
     log.tamper(f"UPDATE checkpoints SET cover = {cover}, note_text = note_text WHERE stream = 'long'")
     found = _over(log, "long", 4)
     assert (found.outcome, found.heads_seq) == (Outcome.BAD_CHECKPOINT, 0)
+
+
+def test_the_heads_of_another_log_cover_nothing(log, tmp_path):
+    other = tmp_path / "other.db"
+    with opened_log(other, KEY, background=False, origin="example.com/other") as opened:
+        append(opened, "main", 1)
+        append(opened, "other", 1)
+        opened.checkpointer.create(["main", "other"])
+    with closing(sqlite3.connect(log.path, isolation_level=None)) as database:
+        log.tamper("DELETE FROM entries WHERE stream = ?", HEADS_STREAM)
+        database.execute("ATTACH ? AS theirs", (str(other),))
+        for table in ("checkpoint_signatures", "checkpoints", "entries"):
+            database.execute(f"DELETE FROM {table} WHERE stream = ?", (HEADS_STREAM,))
+            database.execute(f"INSERT INTO {table} SELECT * FROM theirs.{table} WHERE stream = ?", (HEADS_STREAM,))
+    found = _over(log, "main", 3)
+    assert (found.outcome, found.problem.endswith("is another log's")) == (Outcome.BAD_CHECKPOINT, True)
+
+
+def test_the_heads_are_not_covered_by_themselves(log):
+    cover = "(SELECT cover FROM checkpoints WHERE stream = 'other')"
+    log.tamper(f"UPDATE checkpoints SET cover = {cover} WHERE stream = ?", HEADS_STREAM)
+    assert _over(log, HEADS_STREAM, 0).outcome is Outcome.BAD_CHECKPOINT
 
 
 def test_heads_that_are_not_there_are_not_checked(log):
@@ -212,7 +235,7 @@ def test_an_export_of_a_part_is_not_checked(log):
 def test_an_entry_that_stands_there_twice_is_taken_once(log):
     source = _export(log)
     path = log.folder / "log.jsonl"
-    path.write_bytes(path.read_bytes() + path.read_bytes())
+    path.write_bytes(b"".join(line * 2 for line in path.read_bytes().splitlines(keepends=True)))
     assert _over_in(source, log, "main", 1).outcome is Outcome.HOLDS
 
 

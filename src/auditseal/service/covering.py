@@ -178,7 +178,7 @@ class CoveringCheck:
         found = None if kept is None else hash_at(seq, checkpoint, kept, asked)
         if found is not None:
             return _At(found, kept_differs=False)
-        path = inclusion_path(seq, checkpoint.size, self._hashes(stream, checkpoint.size))
+        path = inclusion_path(seq, checkpoint.size, self._hashes(stream))
         found = hash_at(seq, checkpoint, path, asked)
         return _At(found, kept_differs=found is not None and kept is not None)
 
@@ -190,8 +190,8 @@ class CoveringCheck:
         except StoreError:
             return None  # an entry is missing, which the walk will name
 
-    def _hashes(self, stream: str, size: int) -> Iterator[bytes]:
-        """The hashes of all entries under a tree; of several at one place, the first."""
+    def _hashes(self, stream: str) -> Iterator[bytes]:
+        """The hashes of a stream's entries from the first on, of several at one place the first; ends in an error."""
         due = 0
         for entry in self._source.walk([stream]):
             if entry.stream != stream or entry.seq < due:
@@ -200,8 +200,6 @@ class CoveringCheck:
                 break
             yield entry.hash
             due += 1
-            if due == size:
-                return
         raise NotCheckedError(f"the source has no entry {due} of {stream}, which is under it")
 
     def _checkpoints(self, stream: str, size: int) -> Iterator[StoredCheckpoint]:
