@@ -16,10 +16,13 @@ from auditseal.core.promise import CHECKPOINT_TYPE, Promise
 from auditseal.core.stored_checkpoint import StoredCheckpoint
 from auditseal.core.times import Micros
 from auditseal.errors import ConflictError, StoreError
-from auditseal.ports import CheckpointStore
+from auditseal.ports import CheckpointStore, EntryFilter
 from auditseal.service.anchor import publish
 from auditseal.service.audit import audit, resumable
 from auditseal.service.checkpoint import Checkpointer, Pace
+from auditseal.service.coverage import covered_by
+from auditseal.service.explaining import explain_place
+from auditseal.service.lookup import Place
 from auditseal.service.prove import Prover
 from auditseal.service.tree import StreamTree
 from contract.store_subjects import Subject, opened
@@ -247,3 +250,29 @@ def test_a_checkpoint_is_anchored_from_any_store(store: CheckpointStore, tmp_pat
     )
     assert [each.note for each in anchor.find(f"{LOG}/default")] == [kept.note]
     assert checkpoint.size == 3
+
+
+def test_any_store_tells_which_checkpoint_covers_an_entry_and_explains_it(store: CheckpointStore, subject: Subject):
+    fill(store, 300)
+    fill(store, 2, stream="other")
+    _checkpointer(store).create(["default", "other"])
+    fill(store, 1, stream="other")
+    with opened(subject, read_only=True) as reader:
+        page = reader.select(EntryFilter(first_seq=1), limit=400)
+        told = [(entry.stream, entry.seq, by and (by.size, by.signer)) for entry, by in _covered(reader, page)]
+        assert [each for each in told if each[0] == "other"] == [
+            ("other", 1, (3, "audit-2026")),
+            ("other", 2, (3, "audit-2026")),
+            ("other", 3, None),
+        ]
+        assert {by for stream, _, by in told if stream == "default"} == {(301, "audit-2026")}
+        for stream, seq in (("default", 0), ("default", 299), ("other", 2), (HEADS_STREAM, 0)):
+            [explanation] = explain_place(reader, Place(stream=stream, seq=seq), registered(KEY))
+            assert (explanation.is_sound, explanation.is_conclusive) == (True, True)
+            assert (explanation.checks[-1].name, explanation.checks[-1].holds) == ("checkpoint", True)
+        [explanation] = explain_place(reader, Place(stream="other", seq=3), registered(KEY))
+        assert not explanation.is_conclusive
+
+
+def _covered(store, page):
+    return zip(page, covered_by(store, page), strict=True)

@@ -170,6 +170,7 @@ def list_entries(
     """List entries by stream and seq, a page at a time."""
     from auditseal.core.times import instant
     from auditseal.ports import EntryFilter
+    from auditseal.service.coverage import covered_by
 
     outputs = parse_outputs(output, ("text", "json", "jsonl"))
     which = EntryFilter(
@@ -182,17 +183,18 @@ def list_entries(
         last_seq=last,
     )
     with closing(_open_for_reading(log)) as store:
-        entries = store.select(which, limit=limit + 1, after=None if after is None else _page_start(after))
-    more = len(entries) > limit
-    entries = entries[:limit]
+        found = store.select(which, limit=limit + 1, after=None if after is None else _page_start(after))
+        entries = found[:limit]
+        covered = covered_by(store, entries)
+    more = len(found) > limit
     following = f"{entries[-1].stream}#{entries[-1].seq}" if more else None
     if following is not None and "text" in {asked.format for asked in outputs}:
         remark(f"more: --after {following}")
-    rows = [render.entry_members(entry) for entry in entries]
+    rows = [render.entry_members(entry, covered_by=by) for entry, by in zip(entries, covered, strict=True)]
     emit(
         outputs,
         {
-            "text": lambda: render.entries_table(entries),
+            "text": lambda: render.entries_table(entries, covered),
             "json": lambda: json_text({"schema_version": 1, "entries": rows, "next": following}),
             "jsonl": lambda: json_lines(rows),
         },
@@ -207,16 +209,19 @@ def show(
     output: OutputOption = None,
 ) -> None:
     """Show one entry with all its parts."""
+    from auditseal.service.coverage import covered_by
     from auditseal.service.lookup import find_entry, parse_place
 
     outputs = parse_outputs(output, ("text", "json"))
     with closing(_open_for_reading(log)) as store:
         found = find_entry(store, parse_place(entry, stream))
+        (covered,) = covered_by(store, [found])
+    members = render.entry_members(found, covered_by=covered, whole=True)
     emit(
         outputs,
         {
-            "text": lambda: render.entry_text(found),
-            "json": lambda: json_text({"schema_version": 1, **render.entry_members(found, whole=True)}),
+            "text": lambda: render.entry_text(found, covered),
+            "json": lambda: json_text({"schema_version": 1, **members}),
         },
     )
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from auditseal.core.entry import StoredEntry
     from auditseal.core.receipt import Receipt
+    from auditseal.core.stored_checkpoint import CoveredBy
 
 __all__ = ["MARK", "entries_table", "entry_members", "entry_text", "json_line", "receipt_members", "receipt_text"]
 MARK = " (development key)"
@@ -34,19 +35,20 @@ def json_line(members: dict[str, Any]) -> str:
     return orjson.dumps(members, option=orjson.OPT_APPEND_NEWLINE).decode()
 
 
-def entries_table(entries: Sequence[StoredEntry]) -> str:
-    """Entries, one a line."""
+def entries_table(entries: Sequence[StoredEntry], covered_by: Sequence[CoveredBy | None]) -> str:
+    """Entries, one a line, each with who signed it or the checkpoint over it."""
     if not entries:
         return "no entries"
     rows = []
-    for entry in entries:
+    for entry, covered in zip(entries, covered_by, strict=True):
         columns = entry.columns
         cells = (
             f"{entry.stream}#{entry.seq}",
             (columns.time or "")[:19].replace("T", " ") + "Z" if columns else "",
             (columns.type or "") if columns else "",
             (columns.actor or "-") if columns else "",
-            ", ".join(signature.signer for signature in entry.signatures) or "pending",
+            ", ".join(signature.signer for signature in entry.signatures)
+            or (f"{covered.signer} by checkpoint" if covered is not None else "pending"),
         )
         rows.append(tuple(map(printable, cells)))
     widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
@@ -54,8 +56,8 @@ def entries_table(entries: Sequence[StoredEntry]) -> str:
     return "\n".join(map(str.rstrip, lines))
 
 
-def entry_text(entry: StoredEntry) -> str:
-    """One entry with all its parts."""
+def entry_text(entry: StoredEntry, covered_by: CoveredBy | None) -> str:
+    """One entry with all its parts, and the checkpoint that stands in for a signature of its own."""
     body = body_value(entry)
     lines = [f"{printable(entry.stream)} #{entry.seq:,}"]
     if isinstance(body, dict):
@@ -67,7 +69,9 @@ def entry_text(entry: StoredEntry) -> str:
     for signature in entry.signatures:
         request = f", KMS request {signature.request_id}" if signature.request_id else ""
         lines.append(printable(f"  signed by  {signature.signer} ({signature.algorithm}){request}"))
-    if not entry.signatures:
+    if covered_by is not None:
+        lines.append(printable(f"  signed by  {covered_by.signer}, by the checkpoint of size {covered_by.size}"))
+    elif not entry.signatures:
         lines.append("  signature  pending")
     return "\n".join(lines)
 

@@ -176,7 +176,7 @@ def explain(
     """Explain one entry: what was expected, what is there, and what must have happened."""
     from auditseal.config import load_settings
     from auditseal.core.body_diff import diff_bodies
-    from auditseal.core.explain import explain_entry
+    from auditseal.service.explaining import explain_place
     from auditseal.service.lookup import find_surroundings, parse_place
     from auditseal.wiring.sources import open_source
     from auditseal.wiring.verifying import registry_for
@@ -186,10 +186,9 @@ def explain(
     _, registry = registry_for(load_settings({"log": source, "signers": signers}).settings, source)
     opened = open_source(source)
     try:
-        found = find_surroundings(opened, place)
+        explanations = explain_place(opened, place, registry)
     finally:
         opened.close()
-    explanations = [explain_entry(here, found.before, found.after, registry) for here in found.here]
     differences: list[Difference] | None = None
     if against is not None:
         copy = open_source(against)
@@ -197,7 +196,7 @@ def explain(
             theirs = find_surroundings(copy, place).here[0]
         finally:
             copy.close()
-        differences = diff_bodies(found.here[0].body, theirs.body)
+        differences = diff_bodies(explanations[0].entry.body, theirs.body)
     sound = len(explanations) == 1 and explanations[0].is_sound and not differences
     emit(
         outputs,
@@ -206,8 +205,7 @@ def explain(
             "json": lambda: json_text(_explanation_members(explanations, differences)),
         },
     )
-    unknown = any(check.holds is None and check.name.startswith("signature") for check in explanations[0].checks)
-    return Exit.BAD if not sound else Exit.INCONCLUSIVE if unknown else Exit.GOOD
+    return Exit.BAD if not sound else Exit.GOOD if explanations[0].is_conclusive else Exit.INCONCLUSIVE
 
 
 _MARKS = {True: ("holds", "green"), False: ("FAILS", "red"), None: ("not checked", "yellow")}

@@ -11,11 +11,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from auditseal.core.chain import entry_hash
+from auditseal.core.covering import Outcome
 from auditseal.core.entry_check import Trust, check_body, check_signature
+from auditseal.core.heads import HEADS_STREAM
+from auditseal.core.meaning import Facts, meaning_of
 from auditseal.core.report import Code
 from auditseal.errors import SignatureInvalidError
 
 if TYPE_CHECKING:
+    from auditseal.core.covering import Covering
     from auditseal.core.entry import StoredEntry
     from auditseal.core.registry import Registry
 
@@ -49,9 +53,28 @@ class Explanation:
         """Whether everything that could be looked at holds."""
         return all(check.holds is not False for check in self.checks)
 
+    @property
+    def is_conclusive(self) -> bool:
+        """Whether every signature could be looked at, or the checkpoint that stands in for one."""
+        return all(check.holds is not None or not check.name.startswith(_OF_SIGNERS) for check in self.checks)
+
+
+_CHECKPOINT: Final = "checkpoint"
+_OF_SIGNERS: Final = ("signature", _CHECKPOINT)
+
+
+def is_signed(entry: StoredEntry, registry: Registry) -> bool:
+    """Whether a signature of the entry's own holds over its stored hash."""
+    body, _ = check_body(entry)
+    return any(check.holds for check, _ in _signatures(entry, body.time if body else "", registry, entry.hash))
+
 
 def explain_entry(
-    entry: StoredEntry, before: StoredEntry | None, after: StoredEntry | None, registry: Registry
+    entry: StoredEntry,
+    before: StoredEntry | None,
+    after: StoredEntry | None,
+    registry: Registry,
+    covering: Covering | None = None,
 ) -> Explanation:
     """The explanation of an entry.
 
@@ -60,6 +83,7 @@ def explain_entry(
         before: the one before it in the source, if there is one.
         after: the one after it, if there is one.
         registry: the accepted signers.
+        covering: what the checkpoint over it says of it; None where none was asked, or none is over it.
     """
     body, found = check_body(entry)
     by_code = {finding.code: finding for finding in reversed(found)}
@@ -85,10 +109,22 @@ def explain_entry(
         _next(entry, after),
     ]
     signatures = _signatures(entry, body.time if body else "", registry, computed)
-    meaning, advice = _meaning({check.name: check.holds for check in checks}, signatures, after)
+    meaning, advice = meaning_of(
+        Facts(
+            holds={check.name: check.holds for check in checks},
+            is_last=after is None,
+            signed=any(check.holds for check, _ in signatures),
+            refused=any(check.holds is False for check, _ in signatures),
+            over_body=any(over for _, over in signatures) or (covering is not None and covering.has == computed),
+            covering=covering,
+        )
+    )
+    of_checkpoint = [] if covering is None else _checkpoint_checks(covering, entry, computed)
+    if not signatures and covering is None:
+        of_checkpoint.append(Check(name="signature", holds=None, detail="there is none"))
     return Explanation(
         entry=entry,
-        checks=(*checks, *(check for check, _ in signatures)),
+        checks=(*checks, *(check for check, _ in signatures), *of_checkpoint),
         meaning=meaning,
         advice=advice,
     )
@@ -146,8 +182,27 @@ def _signatures(entry: StoredEntry, time: str, registry: Registry, computed: byt
         over_body = computed != entry.hash and _holds_over(registry, signature.signer, signature.signature, computed)
         detail = "holds over the hash of the body, and not over the stored one" if over_body else finding.message
         checks.append((Check(name=name, holds=None if unknown else False, detail=detail), over_body))
-    if not checks:
-        checks.append((Check(name="signature", holds=None, detail="there is none"), False))
+    return checks
+
+
+def _checkpoint_checks(covering: Covering, entry: StoredEntry, computed: bytes) -> list[Check]:
+    what = f"checkpoint of size {covering.size}" + ("" if covering.signer is None else f" by {covering.signer[:80]}")
+    through = "" if covering.heads_seq is None else f", signed through entry {covering.heads_seq} of {HEADS_STREAM}"
+    if covering.outcome is Outcome.HOLDS:
+        it = "it" if computed == entry.hash else "the stored hash"
+        mark = ", a development key" if covering.development else ""
+        detail = f"the signed {what} has {it} at its place{through}{mark}"
+    elif covering.outcome is Outcome.OTHER_HASH and covering.has is not None:
+        whose = "of the body" if covering.has == computed else "that the next entry follows"
+        detail = f"the signed {what} has the hash {whose}, and not the stored one: {covering.has.hex()}"
+    elif covering.outcome is Outcome.OTHER_TREE:
+        detail = f"the signed {what} has another root than these entries: this one, or another under it, was changed"
+    else:
+        detail = f"the {what}: {covering.problem}"
+    checks = [Check(name=_CHECKPOINT, holds=covering.holds, detail=detail)]
+    if covering.kept_differs:
+        detail = "a node that the log keeps of the tree is not what the entries make: it makes no proof of this one"
+        checks.append(Check(name="kept tree", holds=False, detail=detail))
     return checks
 
 
@@ -160,54 +215,3 @@ def _holds_over(registry: Registry, signer_id: str, signature: bytes, digest: by
     except SignatureInvalidError:
         return False
     return True
-
-
-def _meaning(
-    holds: dict[str, bool | None], signatures: list[tuple[Check, bool]], after: StoredEntry | None
-) -> tuple[str, str]:
-    """What the checks mean together, and what to do."""
-    signed = any(check.holds for check, _ in signatures)
-    refused = any(check.holds is False for check, _ in signatures)
-    if not holds["hash"]:
-        over_body = any(over for _, over in signatures)
-        return (_BODY_CHANGED if signed else _HASH_CHANGED if over_body else _NOTHING_AGREES), _COMPARE
-    if refused:
-        rewritten = holds["link ahead"] is False or (after is None and holds["link back"] is not True)
-        return (_REWRITTEN if rewritten else _SIGNATURE_DISAGREES), _COMPARE
-    if holds["form"] is False:
-        return _FOREIGN_BODY, _COMPARE
-    if holds["columns"] is False:
-        return _COLUMN_CHANGED, "Trust the body. Find out who can write to the database."
-    if holds["link back"] is False or holds["link ahead"] is False:
-        return _NEIGHBOUR_CHANGED, "Explain the entries before and after it, too."
-    if not signed:
-        return _UNSIGNED, "auditseal sign-pending signs what is pending; an unknown signer needs its signers.json."
-    return "Nothing is wrong with this entry.", "Nothing to do."
-
-
-_COMPARE: Final = "Compare it with a copy: auditseal explain … --against COPY. Keep this one as it is."
-_BODY_CHANGED: Final = (
-    "The body was changed after it was signed, by somebody without the key or by a damaged disk: the signature still "
-    "holds over the hash of the body that was there."
-)
-_HASH_CHANGED: Final = "The stored hash was changed: body and signature agree with each other."
-_NOTHING_AGREES: Final = (
-    "No two of body, hash and signature agree: nothing about this entry can be relied on but that it was changed."
-)
-_REWRITTEN: Final = "Body and hash were written anew, together and without the key."
-_SIGNATURE_DISAGREES: Final = (
-    "Body and hash agree and the signature does not: both were written anew without the key, with all entries after "
-    "them, or the signature was replaced."
-)
-_FOREIGN_BODY: Final = "The body is not one that auditseal wrote, although its hash is right."
-_COLUMN_CHANGED: Final = (
-    "The body stands as it was recorded. What was changed is a copy beside it, which lists and queries show."
-)
-_NEIGHBOUR_CHANGED: Final = (
-    "The entry itself is whole. One beside it is not the one that stood there: it was replaced or removed, or two "
-    "writers forked the stream."
-)
-_UNSIGNED: Final = (
-    "The entry is whole, and no signature that can be checked here covers it: whoever could write to the database "
-    "could have made it."
-)

@@ -17,6 +17,8 @@ from auditseal.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from auditseal.core.stored_checkpoint import CoveredBy
+
 
 def receipt_members(receipt: Receipt) -> dict[str, Any]:
     """A receipt as JSON members; hashes in hex, the signature in base64."""
@@ -45,8 +47,14 @@ def body_value(entry: StoredEntry) -> Any:
         return entry.body.decode("utf-8", "replace")
 
 
-def entry_members(entry: StoredEntry, *, whole: bool = False) -> dict[str, Any]:
-    """An entry as JSON members; `whole` adds the exact bytes."""
+def entry_members(entry: StoredEntry, *, covered_by: CoveredBy | None = None, whole: bool = False) -> dict[str, Any]:
+    """An entry as JSON members.
+
+    Args:
+        entry: as it stands in the log.
+        covered_by: the checkpoint that stands in for its own signature, if it has none.
+        whole: adds the exact bytes.
+    """
     body = body_value(entry)
     members: dict[str, Any] = {
         "stream": entry.stream,
@@ -54,7 +62,8 @@ def entry_members(entry: StoredEntry, *, whole: bool = False) -> dict[str, Any]:
         "event": body,
         "prev_hash": entry.prev_hash.hex(),
         "hash": entry.hash.hex(),
-        "status": "signed" if entry.signatures else "pending",
+        "status": "signed" if entry.signatures or covered_by is not None else "pending",
+        "checkpoint": None if covered_by is None else covered_by.size,
         "signatures": [
             {
                 "signer": signature.signer,

@@ -48,3 +48,16 @@ class StoredCheckpoint:
             InputError: the text or the signatures are none that a note can carry.
         """
         return Note(text=self.text, signatures=self.signatures)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoveredBy:
+    """The kept checkpoint that stands in for an entry's own signature; whether it verifies is not said.
+
+    Attributes:
+        size: its size, which is above the entry's seq.
+        signer: signerId of who signed it, or the checkpoint of the stream of heads that covers it.
+    """
+
+    size: int
+    signer: str

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
@@ -15,7 +15,6 @@ from fastapi.responses import Response, StreamingResponse
 
 from auditseal.adapters.stores.jsonl import format_line
 from auditseal.core.event import check_id
-from auditseal.core.members import entry_members
 from auditseal.core.times import instant
 from auditseal.errors import InputError, NotFoundError
 from auditseal.http import wire
@@ -83,7 +82,7 @@ def list_entries(
     # One more than asked for tells whether there is a next page.
     found = state_of(request).serving.log.store.select(which, limit=limit + 1, after=after)
     page = found[:limit]
-    members: list[dict[str, Any]] = [entry_members(entry, whole=True) for entry in page]
+    members = state_of(request).members_of(page)
     return json_answer({"entries": members, "next_cursor": _cursor_of(page[-1].seq) if len(found) > limit else None})
 
 
@@ -98,7 +97,7 @@ def entry_at(request: Request, _caller: Auditor, stream: wire.StreamPath, seq: i
     if not 0 <= seq <= _MOST_SEQ:
         raise InputError("a seq is 0 or more")
     found = find_entry(state_of(request).serving.log.store, Place(stream=stream, seq=seq))
-    return json_answer(entry_members(found, whole=True))
+    return json_answer(state_of(request).members_of([found])[0])
 
 
 @router.get(
@@ -112,7 +111,7 @@ def entry_by_id(request: Request, caller: Auditor, id: UUID) -> Response:  # noq
     which = EntryFilter(id=check_id(str(id)))
     for entry in state_of(request).serving.log.entries(which=which):
         if caller.may_use(entry.stream):
-            return json_answer(entry_members(entry, whole=True))
+            return json_answer(state_of(request).members_of([entry])[0])
     raise NotFoundError(f"no stream of {caller.name} has an entry {id}")
 
 

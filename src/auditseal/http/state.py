@@ -10,11 +10,16 @@ import orjson
 from anyio import CapacityLimiter
 from fastapi.responses import Response
 
+from auditseal.core.members import entry_members
 from auditseal.http.limits import Room
+from auditseal.service.coverage import covered_by
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fastapi import Request
 
+    from auditseal.core.entry import StoredEntry
     from auditseal.http.intake import Intake
     from auditseal.http.jobs import Jobs
     from auditseal.http.metrics import Metrics
@@ -50,6 +55,15 @@ class State:
     memory: Room = field(default_factory=lambda: Room(MEMORY_BYTES, "large requests"))
     tail_threads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(4))
     draining: threading.Event = field(default_factory=threading.Event)
+
+    def members_of(self, entries: Sequence[StoredEntry]) -> list[dict[str, Any]]:
+        """Whole entries as JSON members, each with the checkpoint that covers it.
+
+        Raises:
+            StoreError: the log cannot be read.
+        """
+        covered = covered_by(self.serving.log.store, entries)
+        return [entry_members(entry, covered_by=by, whole=True) for entry, by in zip(entries, covered, strict=True)]
 
 
 def state_of(request: Request) -> State:

@@ -20,11 +20,15 @@ from auditseal.http import wire
 from auditseal.http.gate import Auditor
 from auditseal.http.state import State, state_of
 from auditseal.ports import EntryFilter
+from auditseal.service.coverage import covered_by
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from starlette.types import Receive, Scope, Send
+
+    from auditseal.core.entry import StoredEntry
+    from auditseal.core.stored_checkpoint import CoveredBy
 
 router = APIRouter(tags=["read"])
 _PAGE: Final = 200
@@ -92,11 +96,9 @@ async def _events(state: State, stream: str, next_seq: int) -> AsyncIterator[byt
     yield b"retry: 2000\n\n"
     idle_s = 0.0
     while not state.draining.is_set():
-        which = EntryFilter(stream=stream, first_seq=next_seq)
-        read = partial(state.serving.log.store.select, which, limit=_PAGE)
-        page = await anyio.to_thread.run_sync(read, limiter=state.tail_threads)
-        for entry in page:
-            data = orjson.dumps(entry_members(entry, whole=True))
+        page = await anyio.to_thread.run_sync(partial(_page, state, stream, next_seq), limiter=state.tail_threads)
+        for entry, covered in page:
+            data = orjson.dumps(entry_members(entry, covered_by=covered, whole=True))
             yield b"id: %d\nevent: entry\ndata: %b\n\n" % (entry.seq, data)
             next_seq = entry.seq + 1
         if len(page) == _PAGE:
@@ -106,3 +108,9 @@ async def _events(state: State, stream: str, next_seq: int) -> AsyncIterator[byt
             yield b": alive\n\n"
             idle_s = 0.0
         await asyncio.sleep(_LOOK_EVERY_S)
+
+
+def _page(state: State, stream: str, next_seq: int) -> list[tuple[StoredEntry, CoveredBy | None]]:
+    store = state.serving.log.store
+    page = store.select(EntryFilter(stream=stream, first_seq=next_seq), limit=_PAGE)
+    return list(zip(page, covered_by(store, page), strict=True))

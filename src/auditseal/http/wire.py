@@ -133,7 +133,12 @@ class Entry(_Model):
     event: Any = Field(description="The body, parsed.")
     prev_hash: str = Field(examples=[_HASH])
     hash: str = Field(examples=[_HASH])
-    status: Literal["signed", "pending"]
+    status: Literal["signed", "pending"] = Field(description="By a signature of its own, or by a checkpoint over it.")
+    checkpoint: int | None = Field(
+        description="The size of the smallest checkpoint over an entry without a signature of its own; null with one, "
+        "and where none is over it yet.",
+        examples=[None],
+    )
     signatures: list[Signature]
     body: str = Field(description="The exact bytes that were hashed, as text.")
 

@@ -3,10 +3,11 @@ from dataclasses import replace
 import pytest
 
 from auditseal.core.chain import Head, entry_hash, extend
+from auditseal.core.covering import Covering, Outcome
 from auditseal.core.draft import Limits, make_draft
 from auditseal.core.entry import Columns, StoredEntry, StoredSignature
 from auditseal.core.event import Event
-from auditseal.core.explain import explain_entry
+from auditseal.core.explain import explain_entry, is_signed
 from auditseal.core.registry import Registry
 from auditseal.service.ids import new_id
 from fakes.scripted_signer import ScriptedSigner
@@ -47,8 +48,12 @@ def _holds(explanation):
     return {check.name: check.holds for check in explanation.checks}
 
 
-def _explain(*, before=BEFORE, after=AFTER, registry=REGISTRY, **changes):
-    return explain_entry(replace(HERE, **changes), before, after, registry)
+def _explain(*, before=BEFORE, after=AFTER, registry=REGISTRY, covering=None, **changes):
+    return explain_entry(replace(HERE, **changes), before, after, registry, covering)
+
+
+def _covered(outcome=Outcome.HOLDS, **members):
+    return Covering(**{"size": 5, "outcome": outcome, "signer": "audit-2026", "has": HERE.hash, **members})
 
 
 def test_a_whole_entry_is_sound():
@@ -169,3 +174,82 @@ def test_a_development_key_is_marked():
     finally:
         SIGNER.development = False
     assert "development key" in _explain(registry=registry).checks[-1].detail
+
+
+def test_a_checkpoint_stands_in_for_a_signature_of_the_entrys_own():
+    explanation = _explain(signatures=(), covering=_covered())
+    assert (explanation.is_sound, explanation.is_conclusive) == (True, True)
+    assert "signature" not in _holds(explanation)
+    assert explanation.checks[-1].detail == "the signed checkpoint of size 5 by audit-2026 has it at its place"
+    assert "Nothing is wrong" in explanation.meaning
+
+
+def test_the_heads_and_a_development_key_are_named():
+    explanation = _explain(signatures=(), covering=_covered(heads_seq=3, development=True))
+    assert explanation.checks[-1].detail.endswith("signed through entry 3 of auditseal/heads, a development key")
+
+
+def test_a_checkpoint_that_was_not_checked_leaves_the_entry_unproven():
+    explanation = _explain(signatures=(), covering=_covered(Outcome.NOT_CHECKED, signer=None, problem="nobody known"))
+    assert (explanation.is_sound, explanation.is_conclusive) == (True, False)
+    assert explanation.checks[-1].detail == "the checkpoint of size 5: nobody known"
+    assert "no signature that can be checked here" in explanation.meaning
+
+
+@pytest.mark.parametrize(
+    ("covering", "meaning"),
+    [
+        (_covered(Outcome.OTHER_HASH, has=bytes(32)), "written anew, together and without the key"),
+        (_covered(Outcome.OTHER_TREE, has=None), "not those that were signed"),
+        (_covered(Outcome.BAD_CHECKPOINT, has=None), "none that the log signed"),
+        (_covered(Outcome.NOT_VALID, has=None), "not valid at this place"),
+    ],
+)
+def test_each_way_in_which_a_checkpoint_does_not_hold_has_a_meaning(covering, meaning):
+    explanation = _explain(signatures=(), covering=covering)
+    assert not explanation.is_sound
+    assert _holds(explanation)["checkpoint"] is False
+    assert meaning in explanation.meaning
+
+
+@pytest.mark.parametrize(
+    ("covering", "meaning"),
+    [
+        (_covered(), "signed checkpoint still has the hash of the body that was there"),
+        (_covered(Outcome.OTHER_TREE, has=None), "No two of body, hash and signature agree"),
+        (_covered(Outcome.OTHER_HASH, has=bytes(32)), "No two of body, hash and signature agree"),
+    ],
+)
+def test_a_changed_body_is_told_by_the_checkpoint(covering, meaning):
+    explanation = _explain(signatures=(), body=HERE.body.replace(b'"n":1', b'"n":2'), covering=covering)
+    assert meaning in explanation.meaning
+
+
+def test_a_changed_hash_is_told_by_the_checkpoint_that_has_the_body():
+    explanation = _explain(signatures=(), hash=bytes(32), covering=_covered(Outcome.OTHER_HASH))
+    assert "the body is the one that the signed checkpoint has" in explanation.meaning
+    assert "the hash of the body, and not the stored one" in explanation.checks[-1].detail
+
+
+def test_a_replaced_signature_is_told_by_the_checkpoint_that_has_the_entry():
+    explanation = _explain(signatures=AFTER.signatures, covering=_covered())
+    assert "the signature beside it is none that counts" in explanation.meaning
+
+
+def test_a_changed_part_of_a_covered_entry_is_named_as_with_a_signature():
+    explanation = _explain(signatures=(), columns=replace(HERE.columns, actor="x"), covering=_covered())
+    assert "Trust the body" in explanation.advice
+
+
+def test_a_kept_node_that_was_changed_has_a_check_of_its_own():
+    explanation = _explain(signatures=(), covering=_covered(kept_differs=True))
+    assert (_holds(explanation)["checkpoint"], _holds(explanation)["kept tree"]) == (True, False)
+    assert "a node of the tree" in explanation.meaning
+
+
+def test_an_entry_is_signed_by_a_signature_that_holds_over_its_stored_hash():
+    assert is_signed(HERE, REGISTRY)
+    assert is_signed(replace(HERE, body=b"{}"), REGISTRY)
+    assert not is_signed(replace(HERE, hash=bytes(32)), REGISTRY)
+    assert not is_signed(replace(HERE, signatures=()), REGISTRY)
+    assert not is_signed(HERE, Registry())

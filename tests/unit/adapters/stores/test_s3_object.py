@@ -17,6 +17,7 @@ from auditseal.adapters.stores.s3_object import S3Object
 from auditseal.adapters.trail.aws import client_of
 from auditseal.cli import entry
 from auditseal.errors import InputError, NotFoundError, StoreError
+from support.covered import covered_log
 
 
 @pytest.fixture
@@ -145,3 +146,14 @@ def test_a_prefix_without_exports_is_said(client: Any, bucket: str, capsys: pyte
     assert capsys.readouterr().err.startswith(f"auditseal: s3://{bucket}/none/ holds no export")
     with pytest.raises(InputError, match="write s3://BUCKET/PREFIX/"):
         S3Object.below("s3://b", (".jsonl",), client)
+
+
+def test_an_entry_is_explained_by_its_checkpoint_where_it_lies(
+    client: Any, bucket: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    log = covered_log(tmp_path)
+    assert entry.run(["export", "--log", log.address, "--to", str(tmp_path / "audit.jsonl")]) == 0
+    address = put(client, bucket, (tmp_path / "audit.jsonl").read_bytes())
+    assert entry.run(["explain", address, "main#3", "--signers", str(log.signers)]) == 0
+    assert "the signed checkpoint of size 6 by audit-2026 has it at its place" in capsys.readouterr().out
+    assert entry.run(["explain", address, "main#6", "--signers", str(log.signers)]) == 3

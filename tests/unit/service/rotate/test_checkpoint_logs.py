@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,8 @@ from auditseal.core.report import Code, Verdict
 from auditseal.core.rotation import Step
 from auditseal.core.validity import Bound
 from auditseal.errors import SignerError
+from auditseal.service.explaining import explain_place
+from auditseal.service.lookup import Place
 from auditseal.service.registry_check import check_registry
 from auditseal.service.rotate.activate import activate
 from auditseal.service.rotate.emergency import emergency
@@ -39,6 +42,20 @@ def covered_by(deployment, stream="default"):
     return [(part.signer, part.first_seq, part.last_seq) for part in summary.signed_by]
 
 
+def disagreements(deployment):
+    """Entries without signatures of their own of which verification says `signed` and explanation not, or otherwise."""
+    found = []
+    with closing(deployment.open_store(read_only=True)) as store:
+        for summary in deployment.audit().streams:
+            signed = {seq for part in summary.signed_by for seq in range(part.first_seq, part.last_seq + 1)}
+            for seq in range(summary.first_seq, summary.last_seq + 1):
+                (each,) = explain_place(store, Place(stream=summary.stream, seq=seq), deployment.registry())
+                proven = each.is_sound and each.is_conclusive
+                if not each.entry.signatures and proven != (seq in signed):
+                    found.append((summary.stream, seq, each.meaning, each.checks[-1]))
+    return found
+
+
 def test_a_running_writer_goes_over_and_the_log_verifies(deployment):
     with deployment.open_log() as log:
         assert log.append("x", {}).signer == OLD
@@ -58,6 +75,7 @@ def test_a_running_writer_goes_over_and_the_log_verifies(deployment):
     sizes = {each.size: each.signer for each in desk.store.checkpoints(["default"])}
     assert sizes[switched] == OLD
     assert all((signer == OLD) == (size <= switched) for size, signer in sizes.items())
+    assert disagreements(deployment) == []
 
 
 def test_several_streams_that_share_one_signature_go_over(deployment):
@@ -75,6 +93,7 @@ def test_several_streams_that_share_one_signature_go_over(deployment):
     report = deployment.audit()
     assert (report.verdict, report.findings) == (Verdict.VALID, ())
     assert {each.stream for each in report.streams} >= {"a", "b", "c", "fresh"}
+    assert disagreements(deployment) == []
 
 
 def test_a_checkpoint_of_the_old_signer_that_was_announced_and_never_signed_is_signed_by_it(deployment, kms):
@@ -131,6 +150,7 @@ def test_what_follows_an_emergency_is_verified_although_the_revoked_keys_checkpo
     for stream, switched in rotation.switched.items():
         assert all(each.last_seq <= switched for each in report.findings if each.stream == stream)
         assert {(signer, first >= switched) for signer, first, _ in covered_by(deployment, stream)} == {(NEW, True)}
+    assert disagreements(deployment) == []
 
 
 def test_a_stolen_key_that_is_disabled_already_is_left_behind(deployment):
@@ -154,6 +174,7 @@ def test_a_stolen_key_that_is_disabled_already_is_left_behind(deployment):
     assert check_registry(deployment.registry(), desk.store).findings == ()
     signed = {each.stream: each.signed == each.entries for each in report.streams}
     assert (signed["fresh"], signed["another"]) == (True, True)
+    assert disagreements(deployment) == []
 
 
 def test_four_writers_of_one_process_lose_nothing_while_it_goes_over(deployment):
