@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 _MOST_HELD_BYTES: Final = 32 * 1024 * 1024
 _SLICE: Final = 100
+_PAUSES: Final = 3
+"""So many times as long as a local key signed, it then leaves the processor to others, while more waits for it."""
+_LONGEST_PAUSE_S: Final = 1.0
 _BESIDE_BODY_BYTES: Final = 1024
 """What an entry takes in memory beside its body, roughly."""
 
@@ -35,6 +38,7 @@ class FollowUp:
         within_s: float,
         let_go: Callable[[], None],
         monotonic: Callable[[], float] = time.monotonic,
+        closing: threading.Event | None = None,
     ) -> None:
         """Sets up.
 
@@ -43,6 +47,7 @@ class FollowUp:
             within_s: how long entries wait here at most.
             let_go: told when entries were let go, or could not be signed.
             monotonic: seconds.
+            closing: set when it closes, and waited for in pauses.
         """
         self._sealer = sealer
         self._within_s = within_s
@@ -53,6 +58,7 @@ class FollowUp:
         self._held_bytes = 0
         self._released_at = -1.0
         self._closed = False
+        self._closing = closing or threading.Event()
 
     def take(self, entries: Sequence[Entry]) -> None:
         """These entries are durable and have no signature: they are signed soon, or let go."""
@@ -71,22 +77,28 @@ class FollowUp:
 
     def close(self) -> None:
         """Waits until all that was taken is signed or let go. Idempotent."""
+        self._closing.set()
         with self._lock:
             self._closed = True
         self._pool.shutdown()
 
     def _work(self, entries: Sequence[Entry], size: int, since: float) -> None:
-        signed = False
+        signed, is_local = False, self._sealer.signer.concurrency == 1
+        began = self._monotonic()
         try:
             # In slices, so that calls of others, who wait for their signatures, come in between.
-            slice_ = _SLICE if self._sealer.signer.concurrency > 1 else len(entries)
+            slice_ = len(entries) if is_local else _SLICE
             parts = [entries[first : first + slice_] for first in range(0, len(entries), slice_)]
             signed = all(self._may_still(since) and self._sign(part) for part in parts)
         finally:
             with self._lock:
                 self._held_bytes -= size
+                more = self._held_bytes > 0
             if not signed:
                 self._let_go()
+        if is_local and signed and more:
+            # A local key's signatures take this process's own time, which appending needs while more comes in.
+            self._closing.wait(min(_PAUSES * (self._monotonic() - began), _LONGEST_PAUSE_S))
 
     def _may_still(self, since: float) -> bool:
         """Whether what was taken at this time is still this process's to sign."""
