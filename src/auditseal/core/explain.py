@@ -8,7 +8,7 @@ Source: `docs/spec/entry.md`; `docs/threat-model.md`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from auditseal.core.chain import entry_hash
 from auditseal.core.covering import Outcome
@@ -20,7 +20,7 @@ from auditseal.errors import SignatureInvalidError
 
 if TYPE_CHECKING:
     from auditseal.core.covering import Covering
-    from auditseal.core.entry import StoredEntry
+    from auditseal.core.entry import StoredEntry, StoredSignature
     from auditseal.core.registry import Registry
 
 
@@ -66,7 +66,7 @@ _OF_SIGNERS: Final = ("signature", _CHECKPOINT)
 def is_signed(entry: StoredEntry, registry: Registry) -> bool:
     """Whether a signature of the entry's own holds over its stored hash."""
     body, _ = check_body(entry)
-    return any(check.holds for check, _ in _signatures(entry, body.time if body else "", registry, entry.hash))
+    return any(each.check.holds for each in _signatures(entry, body.time if body else "", registry, entry.hash))
 
 
 def explain_entry(
@@ -113,9 +113,10 @@ def explain_entry(
         Facts(
             holds={check.name: check.holds for check in checks},
             is_last=after is None,
-            signed=any(check.holds for check, _ in signatures),
-            refused=any(check.holds is False for check, _ in signatures),
-            over_body=any(over for _, over in signatures) or (covering is not None and covering.has == computed),
+            signed=any(each.check.holds for each in signatures),
+            refused=any(each.check.holds is False and not each.barred for each in signatures),
+            barred=any(each.barred for each in signatures),
+            over_body=any(each.over_body for each in signatures) or (covering is not None and covering.has == computed),
             covering=covering,
         )
     )
@@ -124,7 +125,7 @@ def explain_entry(
         of_checkpoint.append(Check(name="signature", holds=None, detail="there is none"))
     return Explanation(
         entry=entry,
-        checks=(*checks, *(check for check, _ in signatures), *of_checkpoint),
+        checks=(*checks, *(each.check for each in signatures), *of_checkpoint),
         meaning=meaning,
         advice=advice,
     )
@@ -166,22 +167,36 @@ def _next(entry: StoredEntry, after: StoredEntry | None) -> Check:
     )
 
 
-def _signatures(entry: StoredEntry, time: str, registry: Registry, computed: bytes) -> list[tuple[Check, bool]]:
-    """A check for each signature, and whether it verifies over the hash of the body as it now stands."""
+class _Signature(NamedTuple):
+    """What was found of one signature.
+
+    Attributes:
+        check: for people.
+        over_body: whether it is over the hash of the body as it now stands, and not over the stored one.
+        barred: whether it is over the stored hash, by a signer that does not count here.
+    """
+
+    check: Check
+    over_body: bool = False
+    barred: bool = False
+
+
+def _signatures(entry: StoredEntry, time: str, registry: Registry, computed: bytes) -> list[_Signature]:
     checks = []
     for signature in entry.signatures:
         checked = check_signature(entry, signature, time, Trust(registry=registry))
         name = f"signature by {signature.signer[:60]}"
         if checked.signer is not None:
             mark = ", a development key" if checked.signer.development else ""
-            checks.append((Check(name=name, holds=True, detail=f"holds over the stored hash{mark}"), False))
+            checks.append(_Signature(Check(name=name, holds=True, detail=f"holds over the stored hash{mark}")))
             continue
         finding = checked.finding
         assert finding is not None  # no remote key is asked here
         unknown = finding.code is Code.UNKNOWN_SIGNER
-        over_body = computed != entry.hash and _holds_over(registry, signature.signer, signature.signature, computed)
+        over_body = computed != entry.hash and _holds_over(registry, signature, computed)
+        barred = finding.code is Code.SIGNER_NOT_VALID_HERE and _holds_over(registry, signature, entry.hash)
         detail = "holds over the hash of the body, and not over the stored one" if over_body else finding.message
-        checks.append((Check(name=name, holds=None if unknown else False, detail=detail), over_body))
+        checks.append(_Signature(Check(name=name, holds=None if unknown else False, detail=detail), over_body, barred))
     return checks
 
 
@@ -206,12 +221,12 @@ def _checkpoint_checks(covering: Covering, entry: StoredEntry, computed: bytes) 
     return checks
 
 
-def _holds_over(registry: Registry, signer_id: str, signature: bytes, digest: bytes) -> bool:
-    signer = registry.find(signer_id)
+def _holds_over(registry: Registry, signature: StoredSignature, digest: bytes) -> bool:
+    signer = registry.find(signature.signer)
     if signer is None or signer.rule is None:
         return False
     try:
-        signer.rule(signature, digest)
+        signer.rule(signature.signature, digest)
     except SignatureInvalidError:
         return False
     return True

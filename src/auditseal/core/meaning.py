@@ -25,6 +25,7 @@ class Facts:
         is_last: whether no entry follows in the source.
         signed: whether a signature of its own holds over the stored hash.
         refused: whether one does not.
+        barred: whether one holds whose signer does not count at this place.
         over_body: whether a signature, or the tree of a signed checkpoint, is over the hash of the body as it now
             stands.
         covering: what the checkpoint over it says; None where none was asked, or none is over it.
@@ -34,6 +35,7 @@ class Facts:
     is_last: bool
     signed: bool
     refused: bool
+    barred: bool
     over_body: bool
     covering: Covering | None
 
@@ -74,6 +76,8 @@ def _of_signatures(facts: Facts) -> tuple[str, str] | None:
         holds = facts.holds
         rewritten = holds["link ahead"] is False or (facts.is_last and holds["link back"] is not True)
         return (_REWRITTEN if rewritten else _SIGNATURE_DISAGREES), _COMPARE
+    if facts.barred:
+        return (_ONE_BARRED if facts.signed or facts.covered else _BARRED), _VERIFY_ALL
     return None if facts.covering is None else _AGAINST.get(facts.covering.outcome)
 
 
@@ -121,6 +125,13 @@ _NEIGHBOUR_CHANGED: Final = (
 _SIGNATURE_REPLACED: Final = (
     "The entry is what the signed checkpoint has; the signature beside it is none that counts, or was replaced."
 )
+_BARRED: Final = (
+    "The entry is whole, and its signature proves nothing: the signer was not valid at this place, or is revoked."
+)
+_ONE_BARRED: Final = (
+    "The entry is whole and signed. A further signature on it proves nothing: its signer was not valid at this place, "
+    "or is revoked."
+)
 _OTHER_TREE: Final = (
     "Body and hash agree, and these entries are not those that were signed: this one was written anew without the key, "
     "with all entries after it, or another one under the checkpoint was."
@@ -135,12 +146,13 @@ _SIGNER_NOT_VALID: Final = (
 _TREE_CHANGED: Final = (
     "The entry stands as it was signed. What was changed is a node of the tree, which the log keeps for making proofs."
 )
+_VERIFY_ALL: Final = "Verify the whole log: it says from where to where its signers count."
 _TRUST_THE_BODY: Final = "Trust the body. Find out who can write to the database."
 _AGAINST: Final = {
     Outcome.OTHER_HASH: (_REWRITTEN, _COMPARE),
     Outcome.OTHER_TREE: (_OTHER_TREE, _COMPARE),
     Outcome.BAD_CHECKPOINT: (_BAD_CHECKPOINT, "Verify the whole log, and compare it with a copy."),
-    Outcome.NOT_VALID: (_SIGNER_NOT_VALID, "Verify the whole log: it says from where to where its signers count."),
+    Outcome.NOT_VALID: (_SIGNER_NOT_VALID, _VERIFY_ALL),
 }
 _UNSIGNED: Final = (
     "The entry is whole, and no signature that can be checked here covers it: whoever could write to the database "

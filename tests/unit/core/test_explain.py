@@ -8,6 +8,7 @@ from auditseal.core.draft import Limits, make_draft
 from auditseal.core.entry import Columns, StoredEntry, StoredSignature
 from auditseal.core.event import Event
 from auditseal.core.explain import explain_entry, is_signed
+from auditseal.core.registered_signer import Status
 from auditseal.core.registry import Registry
 from auditseal.service.ids import new_id
 from fakes.scripted_signer import ScriptedSigner
@@ -158,6 +159,21 @@ def test_a_signature_of_a_signer_that_is_not_valid_here_is_named():
     explanation = _explain(registry=ended)
     assert _holds(explanation)["signature by audit-2026"] is False
     assert "before seq 1" in explanation.checks[-1].detail
+    assert explanation.meaning.startswith("The entry is whole, and its signature proves nothing")
+
+
+def test_a_signature_that_does_not_count_beside_one_that_does_is_no_tampering():
+    other = ScriptedSigner(signer_id="audit-2025")
+    signature = StoredSignature(
+        signer="audit-2025", algorithm=other.algorithm.id, signature=other.sign(HERE.hash).signature
+    )
+    revoked = other.registry().with_changed("audit-2025", status=Status.REVOKED)
+    registry = Registry(signers=(*REGISTRY.signers, *revoked.signers))
+    explanation = _explain(registry=registry, signatures=(*HERE.signatures, signature))
+    assert not explanation.is_sound
+    assert explanation.meaning.startswith("The entry is whole and signed. A further signature")
+    forged = replace(signature, signature=bytes(64))
+    assert "the signature does not" in _explain(registry=registry, signatures=(*HERE.signatures, forged)).meaning
 
 
 def test_each_of_several_signatures_has_a_check():
