@@ -11,7 +11,7 @@ from fakes.kms import FakeKms
 
 
 def calls_to(kms: FakeKms, *, transport: str = "auto", concurrency: int = 50, **rules: object) -> KmsCalls:
-    """Calls with an attempt timeout of 0.25 s and no pauses, unless the rules say otherwise."""
+    """Calls with an attempt timeout of a second and no pauses, unless the rules say otherwise."""
     settings = KmsSettings(region=kms.region, endpoint_url=kms.url, transport=transport, concurrency=concurrency)
     members = {"attempt_timeout_s": 1.0, "deadline_s": 10.0, "sleep": lambda _: None, **rules}
     return open_kms(settings, rules=RetryRules(**members))

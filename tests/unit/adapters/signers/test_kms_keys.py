@@ -16,7 +16,8 @@ RSA = ALGORITHMS[AlgorithmId.RSA_SHA256]
 
 @pytest.fixture
 def keys(kms):
-    made = KmsKeys(calls_to(kms))
+    # An RSA key is found by chance: now and then that takes seconds.
+    made = KmsKeys(calls_to(kms, attempt_timeout_s=30.0, deadline_s=60.0))
     yield made
     made.close()
 
