@@ -322,6 +322,14 @@ class TestBatches:
         assert kinds == ["receipt", "not-canonical", "receipt", "receipt", "conflict", "invalid-input"]
         assert [outcomes[0]["receipt"]["seq"], outcomes[2]["receipt"]["seq"]] == [0, 1]
 
+    @pytest.mark.parametrize("type_", ["auditseal.checkpoint", "signer.rotated"])
+    def test_the_log_s_own_types_are_refused_in_usual_lines_and_others(self, app, type_):
+        unusual = b'{"type": "%b", "payload": {"n": 1E0}}' % type_.encode()
+        answer, outcomes = _batch(app, [{"type": type_}, unusual, {"type": "a"}])
+        assert answer.status_code == 200
+        assert ["receipt" in outcome for outcome in outcomes] == [False, False, True]
+        assert all("the log's own" in outcome["problem"]["detail"] for outcome in outcomes[:2])
+
     def test_the_caller_is_recorded_in_every_line(self, app):
         _batch(app, [{"type": "a"}, {"type": "b", "context": {"trace_id": "t"}}])
         contexts = [parse_body(entry.body).context for entry in app.serving.log.entries("agents")]

@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from auditseal.core.checkpoint import parse_checkpoint
+from auditseal.core.draft import Draft, Limits, make_draft
 from auditseal.core.event import Event, parse_body
 from auditseal.core.heads import HEADS_STREAM, HeadsRoot, check_cover
 from auditseal.core.log_keys import LogKeys
@@ -26,7 +27,9 @@ from auditseal.errors import (
     StoreError,
 )
 from auditseal.service.backlog import SigningPolicy
-from auditseal.service.checkpoint import Pace, find_origin
+from auditseal.service.checkpoint import Pace
+from auditseal.service.ids import new_id
+from auditseal.service.origin import find_origin
 from auditseal.service.succession import checkpoint_signer
 from auditseal.service.tree import StreamTree
 from support.evidence import LOG, Key
@@ -40,6 +43,10 @@ def promise_at(store, stream: str, size: int) -> Promise:
     body = parse_body(store.entry(stream, size - 1).body)
     assert body.type == CHECKPOINT_TYPE
     return Promise.from_payload(body.payload)
+
+
+def draft_of(stream: str, number: int) -> Draft:
+    return make_draft(Event(type="a", stream=stream, payload={"n": number}), new_id=new_id(), limits=Limits())
 
 
 def naive(store, stream: str, size: int) -> bytes:
@@ -174,6 +181,16 @@ def test_trees_grow_across_tiles_and_prove_at_every_size(tmp_path):
             verify_consistency(old, roots[0], new, roots[1], fresh.consistency(old, new))
         with pytest.raises(StoreError):
             fresh.grow_to(1501)
+
+
+@pytest.mark.parametrize("told", [[0, 1, 2, 3, 4, 5], [0, 2, 4], [1, 2], [0, 2, 1, 3], [5], [3, 3], []])
+def test_whatever_a_process_is_told_of_its_own_entries_the_tree_is_that_of_the_log(tmp_path, told):
+    with opened_log(tmp_path / "a.db", KEY, pace=Pace(interval_s=3600)) as opened:
+        drafts = [draft_of("main", number) for number in range(6)]
+        entries = [each.new for each in opened.store.append(drafts, opened.clock)]
+        opened.loop.appended([entries[number] for number in told])
+        (made,) = opened.checkpointer.create(["main"])
+        assert parse_checkpoint(made.text).root == naive(opened.store, "main", made.size)
 
 
 def test_a_tree_over_a_store_without_kept_nodes_reads_the_entries(tmp_path):

@@ -17,7 +17,7 @@ _REGION: Final = re.compile(r"[a-z]{2}(?:-[a-z]+)+-[0-9]{1,2}")
 _KEY_ID: Final = re.compile(r"(?:mrk-[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 _ALIAS: Final = re.compile(r"alias/[A-Za-z0-9/_-]{1,250}")
 _PRINCIPAL: Final = re.compile(r"(?:root|(?:user|role|assumed-role|federated-user)/[A-Za-z0-9_+=,.@/-]{1,576})")
-# What people leave in a text that they copied: words of a template, never part of a real ARN.
+# What people leave in a text that they copied: words of a template (TODO is one), never part of a real ARN.
 _PLACEHOLDER: Final = re.compile(
     r"<[^<>]{1,60}>|\$\{?[A-Z][A-Z0-9_]*\}?|\{\{[^{}]*\}\}"
     r"|(?<![A-Za-z0-9_-])(?:YOUR[-_][A-Za-z0-9_-]+|REGION|AWS_REGION|ACCOUNT|ACCOUNT[-_]?ID|AWS_ACCOUNT_ID|KEY[-_]?ID"

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, cast
 
-from auditseal.core.checkpoint import Checkpoint, format_checkpoint, log_origin_of, parse_checkpoint, stream_origin
+from auditseal.core.checkpoint import Checkpoint, format_checkpoint, parse_checkpoint, stream_origin
 from auditseal.core.draft import Limits, make_draft
 from auditseal.core.event import Event, parse_body
 from auditseal.core.heads import HEADS_STREAM, HEADS_TYPE, Cover, cover_texts
@@ -23,7 +23,7 @@ from auditseal.core.note_key import log_key, signed_by, to_sign
 from auditseal.core.promise import CHECKPOINT_TYPE, Promise
 from auditseal.core.stored_checkpoint import StoredCheckpoint
 from auditseal.core.times import Micros, format_time
-from auditseal.errors import ConfigError, InputError, NotFoundError, SignerError, StoreError
+from auditseal.errors import InputError, NotFoundError, SignerError, StoreError
 from auditseal.service.ids import new_id, now_micros
 from auditseal.service.tree import StreamTree
 
@@ -36,9 +36,6 @@ if TYPE_CHECKING:
     from auditseal.service.succession import Turns
 
 _MICROS: Final = 1_000_000
-NO_ORIGIN: Final = (
-    "the log has no origin, which names it in its checkpoints: set AUDITSEAL_ORIGIN, such as example.com/audit"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -367,25 +364,3 @@ def note_of(checkpoint: StoredCheckpoint) -> Note:
     if checkpoint.malformed is not None:
         raise InputError(f"{checkpoint.stream} {checkpoint.size}: {checkpoint.malformed}")
     return checkpoint.note()
-
-
-def find_origin(store: CheckpointStore, configured: str | None) -> str:
-    """The log's origin: the configured one, which must be that of the checkpoints that are there.
-
-    Raises:
-        ConfigError: none is configured and none is known, or the two differ.
-    """
-    known = None
-    for head in store.streams():
-        last = store.last_checkpoint(head.stream)
-        if last is not None:
-            known = log_origin_of(parse_checkpoint(last.text).origin, head.stream)
-            break
-    if configured is not None and known is not None and configured != known:
-        raise ConfigError(
-            f"AUDITSEAL_ORIGIN is {configured}, and the checkpoints of this log have {known}: an origin is for ever"
-        )
-    origin = configured or known
-    if origin is None:
-        raise ConfigError(NO_ORIGIN)
-    return origin

@@ -136,8 +136,11 @@ class CheckpointLoop:
     def _hand_to_trees(self, entries: Sequence[Entry | StoredEntry]) -> None:
         for stream, group in groupby(entries, attrgetter("stream")):
             run = list(group)
-            if run[-1].seq - run[0].seq == len(run) - 1 and all(isinstance(entry, Entry) for entry in run):
-                self.checkpointer.tree(stream).appended(run[0].seq, [entry.hash for entry in run])
+            first = run[0].seq
+            # Between entries of this process another one's may stand.
+            follow = [entry.seq for entry in run] == list(range(first, first + len(run)))
+            if follow and all(isinstance(entry, Entry) for entry in run):
+                self.checkpointer.tree(stream).appended(first, [entry.hash for entry in run])
 
     def _read_state(self) -> None:
         """What an earlier process left uncovered, and when it promised the next checkpoints."""

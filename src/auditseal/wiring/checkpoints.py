@@ -88,7 +88,8 @@ def open_checkpointer(
         ConfigError: there is no origin, or store or signer do not serve checkpoints.
         InputError: the witness policy is none.
     """
-    from auditseal.service.checkpoint import Checkpointer, Pace, find_origin
+    from auditseal.service.checkpoint import Checkpointer, Pace
+    from auditseal.service.origin import find_origin
 
     kept = checkpoint_store(store)
     if not hasattr(signer, "sign_message"):

@@ -87,7 +87,7 @@ def init_log(settings: Settings) -> Initialised:
 
 def _check_origin(settings: Settings, address: str) -> None:
     """Refuses a new log of checkpoints that nothing could name; one that is there may know its origin."""
-    from auditseal.service.checkpoint import NO_ORIGIN
+    from auditseal.service.origin import NO_ORIGIN
 
     if settings.signing_mode != "checkpoint" or settings.origin is not None:
         return

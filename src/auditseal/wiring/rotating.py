@@ -91,7 +91,7 @@ def checkpoints_of(settings: Settings, store: Store) -> Checkpoints | None:
     Raises:
         ConfigError: they are called for, and the log has no origin or cannot keep any.
     """
-    from auditseal.service.checkpoint import find_origin
+    from auditseal.service.origin import find_origin
     from auditseal.service.rotate.checkpoints import Checkpoints
 
     cover_entries = settings.signing_mode == "checkpoint"

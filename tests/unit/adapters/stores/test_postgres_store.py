@@ -116,6 +116,23 @@ def test_a_statement_s_rows_may_come_in_any_order_and_of_any_streams(pg_store, d
         ]
 
 
+@pytest.mark.parametrize("at", [0, 1, 2])
+@pytest.mark.parametrize("damage", ["another link", "a gap"])
+def test_entries_of_one_statement_that_do_not_follow_each_other_are_refused(pg_store, database, damage, at):
+    entries = make_entries(3, stream="a")
+    if damage == "a gap":
+        entries[at:] = [entry._replace(seq=entry.seq + 1) for entry in entries[at:]]
+    else:
+        entries[at] = entries[at]._replace(prev_hash=b"p" * 32)
+    marks = ", ".join(["(" + ", ".join(["%s"] * 9) + ")"] * len(entries))
+    with (
+        psycopg.connect(database.address) as connection,
+        pytest.raises(psycopg.errors.IntegrityConstraintViolation, match="must follow the last one"),
+    ):
+        connection.execute(f"INSERT INTO auditseal.entries VALUES {marks}", [value for one in entries for value in one])
+    assert pg_store.count() == 0
+
+
 def test_a_server_that_does_not_write_to_disk_is_refused(postgres: PostgresServer, database: PostgresSubject):
     name = database.address.rpartition("/")[2]
     database.execute(f"ALTER DATABASE {name} SET synchronous_commit = off")
